@@ -1,0 +1,104 @@
+"""Everything that fedledger raises on purpose.
+
+FedledgerError
+├── UsageError               a wrong argument, file or setting; `fl` ends with exit code 2
+├── DocumentError            bytes that are not the document they should be
+├── WeightsError             bytes or arrays that are not the weights they should be
+├── SealError                a sealed blob that does not open
+├── StoreError
+│   ├── BlobUnavailable      not there, not served in time, or served with other bytes
+│   ├── BlobMalformed        there, but not in the layout that its size demands
+│   └── BlobTooLarge         more bytes than the reader allows
+├── LedgerError
+│   ├── Refused              the contract said no, and why
+│   └── LedgerUnavailable    no answer, or no sensible one
+├── ConsentError             a site will not take part in this round
+└── ChainError               the embedded chain's file cannot be used
+"""
+
+from __future__ import annotations
+
+
+class FedledgerError(Exception):
+    """A sentence for a person, and what to do next.
+
+    `hint` is one more sentence, or empty.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild, (type(self), dict(self.__dict__), self.args))
+
+
+def _rebuild(cls: type[FedledgerError], state: dict[str, object], args: tuple[object, ...]) -> FedledgerError:
+    """Errors cross process borders: rebuild one without calling its own constructor."""
+    error = cls.__new__(cls)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class UsageError(FedledgerError):
+    """A wrong argument, file or setting."""
+
+
+class DocumentError(FedledgerError):
+    """Bytes that are not the document they should be."""
+
+
+class WeightsError(FedledgerError):
+    """Bytes or arrays that are not the weights they should be."""
+
+
+class SealError(FedledgerError):
+    """A sealed blob that does not open."""
+
+
+class StoreError(FedledgerError):
+    """The store could not do what it was asked."""
+
+
+class BlobUnavailable(StoreError):
+    """Not there, not served in time, or served with bytes that do not match the CID."""
+
+
+class BlobMalformed(StoreError):
+    """The bytes match the CID, but are not laid out as their size demands."""
+
+
+class BlobTooLarge(StoreError):
+    """The blob is larger than the reader allows."""
+
+
+class LedgerError(FedledgerError):
+    """The ledger could not do what it was asked."""
+
+
+class Refused(LedgerError):
+    """The contract reverted.
+
+    `name` is the custom error of the interface (such as `TooEarly`), `arguments` its decoded arguments.
+    """
+
+    def __init__(self, name: str, *arguments: object, call: str = "") -> None:
+        shown = f"{name}({', '.join(map(str, arguments))})"
+        super().__init__(f"The contract refused {call or 'the call'}: {shown}")
+        self.name = name
+        self.arguments = arguments
+        self.call = call
+
+
+class LedgerUnavailable(LedgerError):
+    """The node gave no answer, or no sensible one."""
+
+
+class ConsentError(FedledgerError):
+    """A site will not take part, and why."""
+
+
+class ChainError(FedledgerError):
+    """The embedded chain's file cannot be used."""

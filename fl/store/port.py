@@ -1,0 +1,44 @@
+"""The store port: content goes in, a CID comes out; no byte comes out unless the CID vouches for it."""
+
+from __future__ import annotations
+
+import io
+from typing import BinaryIO, Protocol
+
+from fl.store.cid import Cid
+
+
+class BlobStore(Protocol):
+    """Where weights and documents lie. Adapters: `memory`, `embedded`, `kubo`.
+
+    Every adapter gives the CIDs that Kubo gives for the same bytes with
+    `cid-version=1, raw-leaves=true, chunker=size-1048576`.
+    """
+
+    def put(self, stream: BinaryIO) -> Cid:
+        """Store everything that `stream` still holds, durably, and return its CID.
+
+        Reads in pieces; a crash leaves either the whole blob or nothing that `open` would find.
+        Raises StoreError when the blob cannot be stored.
+        """
+        ...
+
+    def open(self, cid: Cid, limit: int) -> BinaryIO:
+        """Return a stream over the blob; the caller closes it (`with`).
+
+        A block is checked against its hash before any byte of it is handed out, so `open` and every
+        `read` can raise: BlobUnavailable (not there, or other bytes), BlobMalformed (another layout
+        than the size demands), BlobTooLarge (more than `limit` bytes; raised before they are read).
+        """
+        ...
+
+
+def put_bytes(store: BlobStore, data: bytes) -> Cid:
+    """Store `data`."""
+    return store.put(io.BytesIO(data))
+
+
+def read_bytes(store: BlobStore, cid: Cid, limit: int) -> bytes:
+    """Read a whole blob of at most `limit` bytes. Raises as `BlobStore.open` does."""
+    with store.open(cid, limit) as stream:
+        return stream.read()
