@@ -1,0 +1,79 @@
+"""What a decision is made from and what it results in; no I/O, no Flower, no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from fl.documents import Manifest
+from fl.ledger.types import Address, Entry
+from fl.store.cid import Cid
+from fl.weights import Arrays
+
+
+@dataclass(frozen=True)
+class Context:
+    """Which round this is. `accumulator` is the final one: the seed of whatever needs chance."""
+
+    chain_id: int
+    contract: Address
+    task: int
+    round: int
+    announcement: bytes
+    accumulator: bytes
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What the chain says of one update: who, and the SHA-256 of the receipt."""
+
+    trainer: Address
+    receipt: bytes
+
+
+@dataclass(frozen=True)
+class Update:
+    """A checked update: arrays in the terms' order, listed metrics only."""
+
+    trainer: Address
+    arrays: Arrays
+    examples: int
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """What a rule makes of the checked updates; `state` is its memory for the next closed round."""
+
+    arrays: Arrays
+    metrics: Mapping[str, float]
+    state: bytes | None = None
+
+
+Rule = Callable[[Arrays, Sequence[Update], bytes | None, int], Aggregate | None]
+"""(base, updates in chain order, state of the last closed round, closed rounds + 1) → aggregate, or nothing."""
+
+Utility = Callable[[int, Arrays], int]
+"""(coalition as a bit mask over the accepted trainers in chain order, its model) → millionths."""
+
+Read = Callable[[Cid, int], bytes]
+"""(CID, most bytes) → content. Raises BlobUnavailable, BlobMalformed, BlobTooLarge."""
+
+
+@dataclass(frozen=True)
+class Closed:
+    """A round that closes: everything that has to be stored, then put on the chain."""
+
+    manifest: Manifest
+    weights: bytes
+    state: bytes | None
+    utilities: bytes | None
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A round that ends without a new model. `reason` fits 31 ASCII characters."""
+
+    reason: str
+    lines: tuple[object, ...] = ()
