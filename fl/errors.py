@@ -6,7 +6,8 @@ FedledgerError
 ├── WeightsError             bytes or arrays that are not the weights they should be
 ├── SealError                a sealed blob that does not open
 ├── StoreError
-│   ├── BlobUnavailable      not there, not served in time, or served with other bytes
+│   ├── BlobUnavailable      not there, or not served in time
+│   │   └── BlobDamaged      there, but with bytes that its CID does not vouch for
 │   ├── BlobMalformed        there, but not in the layout that its size demands
 │   └── BlobTooLarge         more bytes than the reader allows
 ├── LedgerError
@@ -63,7 +64,11 @@ class StoreError(FedledgerError):
 
 
 class BlobUnavailable(StoreError):
-    """Not there, not served in time, or served with bytes that do not match the CID."""
+    """Not there, or not served in time."""
+
+
+class BlobDamaged(BlobUnavailable):
+    """There, but with bytes that its CID does not vouch for: a store's fault, so it counts as not served."""
 
 
 class BlobMalformed(StoreError):

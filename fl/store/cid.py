@@ -35,7 +35,9 @@ class Cid:
 
     def __post_init__(self) -> None:
         if self.codec not in (RAW, DAG_PB) or len(self.digest) != _DIGEST_SIZE:
-            raise StoreError(f"A CID with codec {self.codec:#x} over {len(self.digest)} bytes is not used.", _HINT)
+            raise StoreError(
+                f"A CID with codec {self.codec:#x} over {len(self.digest)} bytes is not used.", _HINT
+            )
 
     @classmethod
     def raw(cls, digest: bytes) -> Self:
@@ -69,9 +71,9 @@ class Cid:
         try:
             cid = cls.from_bytes(_unbase32(text))
         except (StoreError, ValueError) as error:
-            raise StoreError(f"Not a CID in use here: {text[:100]!r}", _HINT) from error
+            raise StoreError(f"No CID in use here: {text[:100]!r}", _HINT) from error
         if str(cid) != text:
-            raise StoreError(f"Not the spelling of a CID in use here: {text[:100]!r}", _HINT)
+            raise StoreError(f"No spelling of a CID in use here: {text[:100]!r}", _HINT)
         return cid
 
     def __bytes__(self) -> bytes:

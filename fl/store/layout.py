@@ -1,13 +1,14 @@
 """How a blob becomes blocks: the balanced tree of Kubo, built from a stream and shaped by the size alone.
 
-A blob of at most one chunk is a single raw block. A larger one is cut into chunks, the raw leaves; nodes of up to
-`width` children stand above them, every leaf at the same depth, every node full but the last of its row.
+A blob of at most one chunk is one raw block. A larger one is cut into chunks, the raw leaves, below nodes
+of up to `width` children: every leaf is at the same depth, and every node full but the last of its row.
 Source: https://github.com/ipfs/boxo/tree/main/ipld/unixfs/importer/balanced
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -63,6 +64,12 @@ def blocks(stream: BinaryIO, layout: Layout = KUBO) -> Iterator[Block]:
     yield from tree.finish()
 
 
+def cid_of(data: bytes) -> Cid:
+    """Name `data` without storing it."""
+    *_, root = blocks(io.BytesIO(data))
+    return root.cid
+
+
 def _chunks(stream: BinaryIO, size: int) -> Iterator[bytes]:
     """Yield full chunks and a last shorter one; a single empty one for an empty stream."""
     chunk = _read_full(stream, size)
@@ -89,7 +96,7 @@ class _Tree:
         self._rows: list[list[Link]] = []
 
     def add(self, link: Link, row: int = 0) -> Iterator[Block]:
-        """Append a link to a row. A full row is closed only when one more comes, so that no node is superfluous."""
+        """Append a link to a row; a full row gets its node only when one more link comes."""
         if row == len(self._rows):
             self._rows.append([])
         if len(self._rows[row]) == self._width:

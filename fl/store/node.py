@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from fl.errors import StoreError
 from fl.store.cid import Cid
 
 _FILE = 2
@@ -21,7 +20,7 @@ _VARINT, _BYTES = 0, 2
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A child block: its CID, the bytes of the file below it, and the bytes of all blocks below it, itself included."""
+    """A child: `size` bytes of the file are below it, and blocks of `tsize` bytes, its own included."""
 
     cid: Cid
     size: int
@@ -36,14 +35,17 @@ def encode(links: Sequence[Link]) -> bytes:
 
 
 def decode(block: bytes) -> list[Link]:
-    """Read the children of a node. Raises ValueError for every block that `encode` would not have written."""
-    fields = list(_fields(block))
-    links = [dict(_fields(_as_bytes(value))) for number, value in fields if number == 2]
-    unixfs = [value for number, value in fields if number == 1]
-    sizes = [value for number, value in _fields(_as_bytes(unixfs[0])) if number == 4] if unixfs else []
-    children = [_decode_link(link, size) for link, size in zip(links, sizes, strict=True)]
+    """Read the children of a node.
+
+    Raises ValueError or StoreError for every block that `encode` would not have written: other fields, or in
+    another order; directories; links to anything that is no block of a file.
+    """
+    (unixfs,) = _strings(block, 1)
+    children = [
+        _decode_link(link, size) for link, size in zip(_strings(block, 2), _numbers(unixfs, 4), strict=True)
+    ]
     if encode(children) != block:
-        raise ValueError("a node with other fields, or in another order, than a file has")
+        raise ValueError("not the bytes of a node of a file")
     return children
 
 
@@ -51,21 +53,9 @@ def _encode_link(link: Link) -> bytes:
     return _string(1, bytes(link.cid)) + _string(2, b"") + _number(3, link.tsize)
 
 
-def _decode_link(fields: dict[int, int | bytes], size: int | bytes) -> Link:
-    try:
-        cid = Cid.from_bytes(_as_bytes(fields.get(1, b"")))
-    except StoreError as error:
-        raise ValueError("a link to something that is no block of a file") from error
-    tsize = fields.get(3, 0)
-    if isinstance(size, bytes) or isinstance(tsize, bytes):
-        raise ValueError("bytes where a number belongs")
-    return Link(cid, size, tsize)
-
-
-def _as_bytes(value: int | bytes) -> bytes:
-    if isinstance(value, int):
-        raise ValueError("a number where bytes belong")
-    return value
+def _decode_link(link: bytes, size: int) -> Link:
+    (cid,), (tsize,) = _strings(link, 1), _numbers(link, 3)
+    return Link(Cid.from_bytes(cid), size, tsize)
 
 
 def _number(field: int, value: int) -> bytes:
@@ -83,6 +73,14 @@ def _varint(value: int) -> bytes:
         value >>= 7
     out.append(value)
     return bytes(out)
+
+
+def _strings(data: bytes, field: int) -> list[bytes]:
+    return [value for number, value in _fields(data) if number == field and isinstance(value, bytes)]
+
+
+def _numbers(data: bytes, field: int) -> list[int]:
+    return [value for number, value in _fields(data) if number == field and isinstance(value, int)]
 
 
 def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:

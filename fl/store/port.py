@@ -27,8 +27,9 @@ class BlobStore(Protocol):
         """Return a stream over the blob; the caller closes it (`with`).
 
         A block is checked against its hash before any byte of it is handed out, so `open` and every
-        `read` can raise: BlobUnavailable (not there, or other bytes), BlobMalformed (another layout
-        than the size demands), BlobTooLarge (more than `limit` bytes; raised before they are read).
+        `read` can raise: BlobUnavailable (not there), BlobDamaged (there, but other bytes), BlobMalformed
+        (another layout than the size demands), BlobTooLarge (more than `limit` bytes; raised by `open`,
+        from the root alone).
         """
         ...
 

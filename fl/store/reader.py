@@ -1,4 +1,4 @@
-"""How blocks become a blob again: a stream that checks each block's hash, and the layout, before a byte leaves it."""
+"""How blocks become a blob again: a stream that checks hash and layout of a block before a byte leaves it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import io
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
-from fl.errors import BlobMalformed, BlobTooLarge, BlobUnavailable, StoreError
+from fl.errors import BlobDamaged, BlobMalformed, BlobTooLarge, StoreError
 from fl.store import node
 from fl.store.cid import DAG_PB, RAW, Cid
 from fl.store.layout import KUBO, Layout
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 MAX_BLOCK = 2 << 20
-"""No IPFS node exchanges a larger block: a source answers as if it did not have it."""
+"""Bytes. No IPFS node sends or takes a larger block, and no source hands out more of one."""
 
 _BUFFER = 64 << 10
 
 Fetch = Callable[[Cid], bytes]
-"""Bytes that are said to be the block (they are checked here), or BlobUnavailable."""
+"""Gives at most MAX_BLOCK bytes, said to be the block and checked here; or raises BlobUnavailable."""
 
 
 def open_blob(fetch: Fetch, cid: Cid, limit: int, layout: Layout = KUBO) -> BinaryIO:
@@ -32,30 +32,39 @@ def open_blob(fetch: Fetch, cid: Cid, limit: int, layout: Layout = KUBO) -> Bina
     Raises as `BlobStore.open` does, here and in every read.
     """
     root = _fetch_checked(fetch, cid)
-    size = len(root) if cid.codec == RAW else sum(link.size for link in _links(cid, root))
-    if size > limit:
-        raise BlobTooLarge(f"{cid} holds {size} bytes, and at most {limit} are read here.")
-    height = layout.height(size)
+    link = _link_to_root(cid, root)
+    if link.size > limit:
+        raise BlobTooLarge(f"{cid} holds {link.size} bytes, and at most {limit} are read here.")
+    height = layout.height(link.size)
     if cid.codec != _codec(height):
-        raise BlobMalformed(f"{cid} is not laid out as its {size} bytes demand: {height} rows of nodes.")
-    walk = _Walk(fetch, layout)
-    return io.BufferedReader(_Chunks(walk.below(Link(cid, size, 0), root, height)), _BUFFER)
+        raise BlobMalformed(f"{cid} is not laid out as its {link.size} bytes demand.")
+    leaves = _Walk(fetch, layout).leaves(link, root, height)
+    return io.BufferedReader(_Pieces(leaves), _BUFFER)
 
 
 def _fetch_checked(fetch: Fetch, cid: Cid) -> bytes:
     block = fetch(cid)
     if hashlib.sha256(block).digest() != cid.digest:
-        raise BlobUnavailable(
-            f"Block {cid} came with bytes that do not match its name.", "The store holds or serves it damaged."
+        raise BlobDamaged(
+            f"Block {cid} came with bytes that do not match its name.",
+            "The store holds or serves it damaged.",
         )
     return block
+
+
+def _link_to_root(cid: Cid, root: bytes) -> Link:
+    """Make the link that a node above the root would hold."""
+    if cid.codec == RAW:
+        return Link(cid, len(root), len(root))
+    links = _links(cid, root)
+    return Link(cid, sum(link.size for link in links), len(root) + sum(link.tsize for link in links))
 
 
 def _links(cid: Cid, block: bytes) -> list[Link]:
     try:
         return node.decode(block)
-    except ValueError as error:
-        raise BlobMalformed(f"Block {cid} is not a node of a file: {error}.") from error
+    except (ValueError, StoreError) as error:
+        raise BlobMalformed(f"Block {cid} is not a node of a file in the layout used here.") from error
 
 
 def _codec(height: int) -> int:
@@ -63,39 +72,37 @@ def _codec(height: int) -> int:
 
 
 class _Walk:
-    """The leaves from left to right, by depth first."""
+    """The way over the leaves from left to right, checking that every block is what the one above it says."""
 
     def __init__(self, fetch: Fetch, layout: Layout) -> None:
         self._fetch = fetch
         self._layout = layout
 
-    def below(self, link: Link, block: bytes, height: int) -> Iterator[bytes]:
-        """Yield the leaves below a block that was checked, `height` rows above them."""
+    def leaves(self, link: Link, block: bytes, height: int) -> Iterator[bytes]:
+        """Yield the leaves below a block whose hash was checked; it stands `height` rows above them."""
         if height == 0:
+            _check(len(block) == link.size == link.tsize, link)
             yield block
             return
         links = _links(link.cid, block)
-        self._check_shape(link, links, height)
+        _check(self._is_shaped(links, link.size, height), link)
+        _check(len(block) + sum(child.tsize for child in links) == link.tsize, link)
         for child in links:
-            fetched = _fetch_checked(self._fetch, child.cid)
-            self._check_size(child, fetched, height - 1)
-            yield from self.below(child, fetched, height - 1)
+            yield from self.leaves(child, _fetch_checked(self._fetch, child.cid), height - 1)
 
-    def _check_shape(self, link: Link, links: list[Link], height: int) -> None:
-        """The size settles how many children there are, how much is below each, and of which kind they are."""
-        codecs = {child.cid.codec for child in links}
+    def _is_shaped(self, links: list[Link], size: int, height: int) -> bool:
+        """The size settles how many children there are, how much is below each, and their kind."""
         sizes = [child.size for child in links]
-        if sizes != self._layout.parts(link.size, height) or codecs != {_codec(height - 1)}:
-            raise BlobMalformed(f"Block {link.cid} is not laid out as its {link.size} bytes demand.")
-
-    def _check_size(self, link: Link, block: bytes, height: int) -> None:
-        below = sum(child.tsize for child in _links(link.cid, block)) if height else 0
-        size = link.size if height else len(block)
-        if (size, below + len(block)) != (link.size, link.tsize):
-            raise BlobMalformed(f"Block {link.cid} has another size than the node above it says.")
+        codecs = {child.cid.codec for child in links}
+        return sizes == self._layout.parts(size, height) and codecs == {_codec(height - 1)}
 
 
-class _Chunks(io.RawIOBase):
+def _check(holds: bool, link: Link) -> None:
+    if not holds:
+        raise BlobMalformed(f"Block {link.cid} is not laid out as {link.size} bytes of a file demand.")
+
+
+class _Pieces(io.RawIOBase):
     """A stream over pieces. Once it has failed, it stays failed: what follows a bad block is not the end."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
