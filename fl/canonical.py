@@ -105,7 +105,7 @@ def encode_settings(settings: Mapping[str, Setting]) -> dict[str, object]:
 
 def _encode_setting(value: Setting) -> object:
     if isinstance(value, tuple):
-        return tuple(_encode_setting(item) for item in value)
+        return [_encode_setting(item) for item in value]
     if isinstance(value, float):
         return tag_float(value)
     if isinstance(value, str) and value.startswith(_FLOAT_TAG):

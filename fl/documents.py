@@ -1,7 +1,8 @@
 """The six documents of the protocol: what each says, and how its bytes are read and written.
 
 Digests are 64 lower-case hexadecimal digits, addresses EIP-55, money a decimal string in the token's smallest
-unit, shares and utilities integers in millionths. Bare floats appear only as claims (metrics) and are finite.
+unit, shares and utilities integers in millionths. Bare floats appear only as claims (metrics) and are finite,
+below 2^53 in magnitude.
 """
 
 from __future__ import annotations
@@ -55,6 +56,12 @@ class Verdict(StrEnum):
 # --- what fields are made of
 
 
+def _label(text: str) -> str:
+    if not text.isprintable() or text != text.strip():
+        raise ValueError("a name from the data has no control characters and no space around it")
+    return text
+
+
 def _name(text: str) -> str:
     if not text.isprintable() or text != text.strip() or _MARKUP.search(text):
         raise ValueError("a name has no control characters, no markup and no space around it")
@@ -84,6 +91,8 @@ def _settings(value: dict[str, object]) -> dict[str, object]:
 
 
 Name = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_name)]
+DataName = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_label)]
+"""A column, category or class as the data have it, such as `<=50K`: made safe where it is shown."""
 Hex32 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 AddressText = Annotated[str, AfterValidator(_address)]
 Money = Annotated[str, Field(pattern=r"^(0|[1-9][0-9]{0,38})$")]
@@ -91,7 +100,8 @@ FloatText = Annotated[str, AfterValidator(_float_text)]
 Natural = Annotated[int, Field(ge=0, le=_SAFE_INTEGER)]
 Positive = Annotated[int, Field(ge=1, le=_SAFE_INTEGER)]
 Settings = Annotated[dict[Name, object], AfterValidator(_settings)]
-Claims = dict[Name, FiniteFloat]
+Claim = Annotated[float, Field(gt=-(2**53), lt=2**53)]  # beyond, whole numbers lose their one spelling
+Claims = dict[Name, Claim]
 
 
 class Part(BaseModel):
@@ -187,18 +197,18 @@ class Model(Part):
 class Column(Part):
     """One input column: numbers are centred and scaled, categories one-hot encoded in this order."""
 
-    name: Name
+    name: DataName
     kind: Literal["number", "boolean", "category"]
     center: FloatText | None = None
     scale: FloatText | None = None
-    categories: tuple[Name, ...] = ()
+    categories: tuple[DataName, ...] = ()
 
 
 class Data(Part):
     """What a row looks like at every site, so that all sites turn rows into the same numbers."""
 
-    label: Name
-    classes: Annotated[tuple[Name, ...], Field(min_length=2)]
+    label: DataName
+    classes: Annotated[tuple[DataName, ...], Field(min_length=2)]
     columns: Annotated[tuple[Column, ...], Field(min_length=1)]
 
 

@@ -1,0 +1,431 @@
+"""The six documents: what they say survives their bytes, and anything else is refused as a document."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import pytest
+from eth_utils.address import to_checksum_address
+from fl.canonical import MAX_DOCUMENT_BYTES, dump, tag_float
+from fl.documents import (
+    Announcement,
+    Details,
+    Line,
+    Manifest,
+    Privacy,
+    Profile,
+    Receipt,
+    Reference,
+    Terms,
+    Verdict,
+)
+from fl.errors import DocumentError
+from fl.store.cid import Cid
+from fl.store.layout import cid_of
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+ALICE = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
+BOB = "0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359"
+HEX = "ab" * 32
+BLOB = Reference.of(cid_of(b"blob"), b"blob")
+ROUND = {"chain_id": 31337, "contract": ALICE, "task": 1, "round": 3}
+
+TERMS = Terms.model_validate(
+    {
+        "purpose": "Tell benign from malignant tumours.",
+        "tensors": (
+            {"name": "layer.weight", "dtype": "F32", "shape": (2, 3)},
+            {"name": "norm.variance", "dtype": "F64", "shape": (), "low": "float:0.0", "high": "float:10.0"},
+        ),
+        "model": {"builder": "mlp", "settings": {"hidden": (32, 16), "dropout": "float:0.1"}},
+        "data": {
+            "label": "diagnosis",
+            "classes": ("benign", "malignant"),
+            "columns": (
+                {"name": "mean radius", "kind": "number", "center": "float:1.5", "scale": "float:2.0"},
+                {"name": "sex", "kind": "category", "categories": ("f", "m")},
+            ),
+        },
+        "code": HEX,
+        "weights": BLOB.model_dump(),
+        "training": {"epochs": 2, "rate": "float:0.01", "shuffle": True},
+        "rule": {"name": "FedAvg", "arguments": {}},
+        "metrics": ({"name": "log_loss", "low": "float:0.0", "high": "float:100.0"},),
+        "scoring": {"rule": "shapley", "utility": "log_loss", "budget": 1024, "validation": None},
+        "guard": "none",
+        "limits": {"element": "float:10.0", "norm": "float:100.0", "examples": 100_000},
+        "tolerance": 10,
+        "minimum_gain": 1000,
+        "privacy": {"epsilon": "float:1.0", "delta": "float:1e-05"},
+        "recipients": (),
+        "reward": "1000000000000000000",
+        "quorum": 3,
+        "window": 600,
+        "close_window": 300,
+        "settle_delay": 0,
+    }
+)
+PROFILE = Profile(name="St Mary's Hospital", did=f"did:pkh:eip155:1:{ALICE}", encryption_key=None)
+ANNOUNCEMENT = Announcement(**ROUND, base=BLOB, settings={"rate": "float:0.1"}, invited=(ALICE, BOB))
+RECEIPT = Receipt(
+    **ROUND,
+    trainer=BOB,
+    announcement=HEX,
+    base=HEX,
+    update=BLOB,
+    details=BLOB,
+    commitment=HEX,
+    key=HEX,
+)
+DETAILS = Details(examples=120, metrics={"log_loss": 0.5, "auc": 1.0}, privacy=None, data=HEX, code=HEX)
+LINE = Line(
+    trainer=BOB, receipt=HEX, verdict=Verdict.ACCEPTED, share=1, quality=10_000, examples=120, weights=HEX
+)
+MANIFEST = Manifest(
+    **ROUND,
+    announcement=HEX,
+    base=HEX,
+    submissions=(LINE,),
+    aggregated=(BOB,),
+    utilities=None,
+    weights=BLOB,
+    state=None,
+    metrics={"log_loss": 0.25},
+)
+SAMPLES = [TERMS, PROFILE, ANNOUNCEMENT, RECEIPT, DETAILS, MANIFEST]
+every_document = pytest.mark.parametrize("document", SAMPLES, ids=lambda sample: sample.type)
+
+
+def refused(kind, said):
+    with pytest.raises(DocumentError):
+        kind.decode(said if isinstance(said, bytes) else dump(said))
+
+
+def changed(document, **changes):
+    return {**json.loads(document.encode()), **changes}
+
+
+# --- what is written is what is read
+
+
+@every_document
+def test_a_document_comes_back_from_its_bytes(document):
+    read = type(document).decode(document.encode())
+    assert read.encode() == document.encode()
+    assert read.model_dump(mode="json") == document.model_dump(mode="json")
+
+
+@every_document
+def test_the_id_is_the_sha256_of_the_bytes_and_gives_the_cid_without_a_look_up(document):
+    data = document.encode()
+    assert document.id == hashlib.sha256(data).digest()
+    assert document.cid == cid_of(data) == Cid.of_document(document.id)
+    assert document.cid.digest == document.id
+
+
+HEX32 = st.binary(min_size=32, max_size=32).map(bytes.hex)
+ADDRESS = st.binary(min_size=20, max_size=20).map(to_checksum_address)
+NATURAL = st.integers(0, 2**53 - 1)
+NAME = st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=12)
+CLAIMS = st.dictionaries(NAME, st.floats(-(2**53) + 1, 2**53 - 1), max_size=3)
+REFERENCE = st.builds(Reference, cid=st.just(str(cid_of(b""))), sha256=HEX32, size=NATURAL)
+
+
+FLOAT_TEXT = st.floats(allow_nan=False, allow_infinity=False).map(tag_float)
+PRIVACY = st.none() | st.builds(Privacy, epsilon=FLOAT_TEXT, delta=FLOAT_TEXT)
+
+
+@given(
+    st.builds(
+        Details,
+        examples=st.integers(-5, 2**53 - 1) | st.just(0.5),
+        metrics=CLAIMS,
+        privacy=PRIVACY,
+        data=HEX32,
+        code=HEX32,
+    )
+)
+def test_any_details_come_back(details):
+    assert Details.decode(details.encode()) == details
+
+
+@given(
+    st.builds(
+        Receipt,
+        chain_id=NATURAL.filter(bool),
+        contract=ADDRESS,
+        task=NATURAL.filter(bool),
+        round=NATURAL.filter(bool),
+        trainer=ADDRESS,
+        announcement=HEX32,
+        base=HEX32,
+        update=REFERENCE,
+        details=REFERENCE,
+        commitment=HEX32,
+        key=HEX32,
+    )
+)
+def test_any_receipt_comes_back(receipt):
+    assert Receipt.decode(receipt.encode()) == receipt
+
+
+# --- what no document may look like
+
+
+@every_document
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda data: data.replace(b'{"', b'{ "', 1),
+        lambda data: data + b"\n",
+        lambda data: b"\xef\xbb\xbf" + data,
+        lambda data: data.replace(b'"version":1', b'"version":1.0'),
+        lambda data: data.replace(b'"version":1', b'"version":1,"version":1'),
+        lambda data: json.dumps(json.loads(data), separators=(",", ":"), sort_keys=False).encode()[:-1],
+        lambda data: data[:-1] + b',"zz":1}',
+        lambda data: b"[" + data + b"]",
+        lambda data: data.replace(b'"', b"'"),
+    ],
+    ids=["space", "newline", "BOM", "1.0", "twice", "cut", "extra field", "in a list", "quotes"],
+)
+def test_another_spelling_of_a_document_is_refused(document, spoil):
+    data = spoil(document.encode())
+    assert data != document.encode()
+    refused(type(document), data)
+
+
+@every_document
+def test_a_missing_field_is_refused_even_one_that_has_a_default(document):
+    said = json.loads(document.encode())
+    for name in said:
+        refused(type(document), {key: value for key, value in said.items() if key != name})
+
+
+def test_a_field_missing_inside_is_refused_even_one_that_has_a_default():
+    said = changed(TERMS)
+    del said["tensors"][0]["low"]
+    refused(Terms, said)
+
+
+def test_an_extra_field_inside_is_refused():
+    refused(Receipt, changed(RECEIPT, update={**BLOB.model_dump(), "gateway": "https://example.org"}))
+
+
+@every_document
+def test_another_type_or_version_is_refused(document):
+    kind = type(document)
+    refused(kind, changed(document, type="invoice"))
+    refused(kind, changed(document, version=2))
+    refused(kind, changed(document, version="1"))
+    refused(kind, changed(document, version=True))
+    for other in SAMPLES:
+        if other is not document:
+            refused(kind, other.encode())
+
+
+def test_a_document_of_more_than_256_kib_is_neither_read_nor_written():
+    metrics = {f"metric {number}": 0.5 for number in range(20_000)}
+    with pytest.raises(DocumentError, match=f"more than {MAX_DOCUMENT_BYTES}"):
+        DETAILS.model_copy(update={"metrics": metrics}).encode()
+    refused(Details, changed(DETAILS, metrics=metrics))
+
+
+@pytest.mark.parametrize("depth", [17, 100_000])
+def test_a_document_nested_too_deep_is_refused(depth):
+    data = ANNOUNCEMENT.encode().replace(b'"float:0.1"', b"[" * depth + b"]" * depth)
+    refused(Announcement, data[:MAX_DOCUMENT_BYTES])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        " ",
+        " left",
+        "right ",
+        "a\nb",
+        "tab\there",
+        "bell\x07",
+        "null\x00",
+        "delete\x7f",
+        "next line\x85",
+        "\u202etxt.exe",
+        "left\u200emark",
+        "isolate\u2066x",
+        "zero\u200bwidth",
+        "\ufeffmark",
+        "no-break\u00a0space",
+        "line\u2028separator",
+        "<b>bold</b>",
+        "[red]alert[/red]",
+        "a & b",
+        "`code`",
+        "{field}",
+        'quoted"',
+        "back\\slash",
+        "pi|pe",
+        "\ue000private",
+        "x" * 129,
+    ],
+)
+def test_a_name_with_control_characters_markup_or_bidi_marks_is_refused(name):
+    refused(Profile, changed(PROFILE, name=name))
+    refused(Details, changed(DETAILS, metrics={name: 0.5}))
+    refused(Announcement, changed(ANNOUNCEMENT, settings={name: 1}))
+
+
+@pytest.mark.parametrize("name", ["Hôpital Saint-Louis", "東京大学病院", "Klinik Nr. 5 (Süd)", "O'Hara"])
+def test_an_ordinary_name_in_any_script_is_read(name):
+    assert Profile.decode(dump(changed(PROFILE, name=name))).name == name
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        ALICE.lower(),
+        ALICE.upper(),
+        "0x" + ALICE[2:].upper(),
+        ALICE.replace("aA", "Aa"),
+        ALICE[2:],
+        ALICE[:-1],
+        ALICE + "0",
+        ALICE + "\n",
+        "",
+        1,
+    ],
+)
+def test_an_address_without_its_right_checksum_is_refused(address):
+    refused(Receipt, changed(RECEIPT, trainer=address))
+    refused(Announcement, changed(ANNOUNCEMENT, invited=[address]))
+
+
+@pytest.mark.parametrize(
+    "money", ["", "01", "-1", "+1", "1.0", "1e18", " 1", "1\n", "0x10", "1_000", "١", "1" * 40, 1, 1.5]
+)
+def test_money_that_is_no_plain_decimal_is_refused(money):
+    refused(Terms, changed(TERMS, reward=money))
+
+
+@given(st.integers(0, 2**128 - 1))
+def test_any_amount_below_2_to_the_128_can_be_said(amount):
+    assert Terms.decode(dump(changed(TERMS, reward=str(amount)))).reward == str(amount)
+
+
+@pytest.mark.parametrize(
+    "text", ["0.1", "float:1", "float:0.10", "float:nan", "float:1e999", "float:", 0.5, 1]
+)
+def test_a_float_setting_spelled_oddly_is_refused(text):
+    refused(Terms, changed(TERMS, limits={"element": text, "norm": "float:1.0", "examples": 1}))
+
+
+@pytest.mark.parametrize("value", [0.5, None, "float:0.10", "float:inf", {"a": 1}, [[1]]])
+def test_what_is_no_setting_is_refused(value):
+    refused(Announcement, changed(ANNOUNCEMENT, settings={"rate": value}))
+
+
+@pytest.mark.parametrize(
+    "digest", ["", "ab" * 31, "ab" * 33, "AB" * 32, "0x" + "ab" * 31, "zz" * 32, HEX + "\n"]
+)
+def test_a_digest_that_is_not_64_lower_case_digits_is_refused(digest):
+    refused(Receipt, changed(RECEIPT, commitment=digest))
+
+
+@pytest.mark.parametrize("number", [0, -1, 1.5, "1", True, None])
+def test_a_round_that_is_no_positive_integer_is_refused(number):
+    refused(Receipt, changed(RECEIPT, round=number))
+
+
+@pytest.mark.parametrize("value", ["0.5", True, None, [0.5], 2**53 - 0.0, 1e300, -1e20])
+def test_a_claim_that_is_no_number_below_2_to_the_53_is_refused(value):
+    data = DETAILS.encode().replace(b'"log_loss":0.5', b'"log_loss":' + json.dumps(value).encode())
+    refused(Details, data)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e17, 2.0**53])
+def test_a_claim_that_could_not_be_read_back_is_not_written(value):
+    with pytest.raises(ValidationError):
+        Details(examples=1, metrics={"loss": value}, privacy=None, data=HEX, code=HEX)
+
+
+@pytest.mark.parametrize("examples", [True, "120", None, [120]])
+def test_examples_that_are_no_number_are_refused(examples):
+    refused(Details, changed(DETAILS, examples=examples))
+
+
+@pytest.mark.parametrize("examples", [0, -3, 0.5, 1e300])
+def test_examples_that_are_any_number_can_be_said_so_that_the_verdict_is_bad_claim(examples):
+    assert Details.decode(dump(changed(DETAILS, examples=examples))).examples == examples
+
+
+def test_a_minimum_gain_below_100_tolerances_is_refused():
+    assert Terms.decode(dump(changed(TERMS, tolerance=10, minimum_gain=1000)))
+    refused(Terms, changed(TERMS, tolerance=10, minimum_gain=999))
+
+
+# --- nothing but DocumentError comes out
+
+
+@every_document
+@given(data=st.binary(max_size=200))
+def test_arbitrary_bytes_are_refused_as_a_document(document, data):
+    refused(type(document), data)
+
+
+@every_document
+@given(draw=st.data())
+def test_a_mutated_document_is_refused_or_reads_as_exactly_its_bytes(document, draw):
+    original = document.encode()
+    start = draw.draw(st.integers(0, len(original) - 1))
+    length = draw.draw(st.integers(0, 4))
+    data = original[:start] + draw.draw(st.binary(max_size=4)) + original[start + length :]
+    try:
+        read = type(document).decode(data)
+    except DocumentError:
+        return
+    assert read.encode() == data
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text(max_size=6) | st.just(0.5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@every_document
+@given(draw=st.data(), value=JSON)
+def test_any_value_in_any_field_is_refused_or_reads_as_exactly_its_bytes(document, draw, value):
+    name = draw.draw(st.sampled_from(sorted(json.loads(document.encode()))))
+    try:
+        data = dump(changed(document, **{name: value}))
+    except DocumentError:  # hypothesis drew a lone surrogate
+        return
+    try:
+        read = type(document).decode(data)
+    except DocumentError:
+        return
+    assert read.encode() == data
+
+
+# --- references
+
+
+def test_a_reference_names_bytes_by_cid_digest_and_size():
+    assert (BLOB.parsed(), BLOB.sha256, BLOB.size) == (
+        cid_of(b"blob"),
+        hashlib.sha256(b"blob").hexdigest(),
+        4,
+    )
+
+
+@pytest.mark.parametrize(
+    "cid",
+    ["", "b", "QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWnPBdG", str(cid_of(b"")).upper(), f"{cid_of(b'')}/x"],
+)
+def test_a_cid_in_another_spelling_can_be_said_but_not_parsed(cid):
+    reference = Reference(cid=cid, sha256=HEX, size=4)
+    with pytest.raises(DocumentError):
+        reference.parsed()
