@@ -10,6 +10,10 @@ from dataclasses import dataclass, fields
 from enum import Enum
 from typing import NewType
 
+from eth_utils.address import to_checksum_address
+
+from fl.errors import UsageError
+
 Address = NewType("Address", str)
 
 FULL_QUALITY = 10_000
@@ -114,8 +118,19 @@ class Entry:
     quality: int
 
     def pack(self) -> int:
-        """The contract's word: trainer << 48 | share << 16 | quality."""
+        """The contract's word: trainer << 48 | share << 16 | quality.
+
+        Raises UsageError for a share or quality that would run into its neighbour.
+        """
+        if not (0 <= self.share < 2**32 and 0 <= self.quality < 2**16):
+            raise UsageError(f"Share {self.share} or quality {self.quality} does not fit the entry's word.")
         return int(self.trainer, 16) << 48 | self.share << 16 | self.quality
+
+    @classmethod
+    def unpack(cls, word: int) -> Entry:
+        """The entry in one of the contract's words."""
+        trainer = to_checksum_address((word >> 48).to_bytes(20, "big"))
+        return cls(Address(trainer), word >> 16 & 0xFFFFFFFF, word & 0xFFFF)
 
 
 @dataclass(frozen=True)
@@ -291,6 +306,58 @@ class WeightsReset(Event):
 
     weights: bytes
     reason: bytes
+
+
+@dataclass(frozen=True)
+class MemberEvent:
+    """Something that the contract said about a member, across all tasks."""
+
+    at: Position
+
+    def facts(self) -> dict[str, object]:
+        """Everything but where and when: what two ledgers must agree on."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "at"}
+
+
+@dataclass(frozen=True)
+class Admitted(MemberEvent):
+    """`Admitted`: for the first time or again."""
+
+    member: Address
+    profile: bytes
+
+
+@dataclass(frozen=True)
+class Removed(MemberEvent):
+    """`Removed`."""
+
+    member: Address
+
+
+@dataclass(frozen=True)
+class Replaced(MemberEvent):
+    """`Replaced`: the field `next` is called `new` here."""
+
+    old: Address
+    new: Address
+    profile: bytes
+
+
+@dataclass(frozen=True)
+class PayeeSet(MemberEvent):
+    """`PayeeSet`."""
+
+    member: Address
+    payee: Address
+
+
+@dataclass(frozen=True)
+class Withdrawn(MemberEvent):
+    """`Withdrawn`."""
+
+    member: Address
+    payee: Address
+    amount: int
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,149 @@
+"""The compiled contracts: their ABI and bytecode, the arguments of a call, and reverts by name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from eth_abi.abi import decode, is_encodable
+from eth_abi.exceptions import DecodingError
+from eth_utils.abi import get_abi_input_types, get_aligned_abi_inputs
+from eth_utils.address import is_checksum_address, to_checksum_address
+from eth_utils.crypto import keccak
+
+from fl.errors import Refused, UsageError
+from fl.ledger.types import Entry, Result, TaskParams
+
+FEDERATION = "Federation"
+TOKEN = "FederationToken"  # noqa: S105 - a contract's name, no secret
+
+# What the compiler itself can make a contract revert with.
+BUILT_IN_ERRORS = (
+    {"type": "error", "name": "Error", "inputs": [{"name": "reason", "type": "string"}]},
+    {"type": "error", "name": "Panic", "inputs": [{"name": "code", "type": "uint256"}]},
+)
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A compiled contract: its ABI as solc writes it, and its creation bytecode in hex."""
+
+    abi: list[dict[str, Any]]
+    bytecode: str
+
+
+@cache
+def artifact(name: str) -> Artifact:
+    """The compiled contract of that name."""
+    text = files("fl.ledger").joinpath("artifacts", f"{name}.json").read_text(encoding="utf-8")
+    compiled = json.loads(text)
+    return Artifact(compiled["abi"], compiled["bytecode"])
+
+
+# --- arguments
+
+
+def checked(function: str, arguments: Sequence[object]) -> list[Any]:
+    """A call's arguments in the form that the ABI takes, in order.
+
+    Raises UsageError for one that does not fit its type: a number out of range, a digest that is not
+    32 bytes, an address without its EIP-55 checksum.
+    """
+    abi: Any = _functions()[function]
+    values = [to_abi(argument) for argument in arguments]
+    _, aligned = get_aligned_abi_inputs(abi, tuple(values))
+    for expected, value in zip(abi["inputs"], aligned, strict=True):
+        if not _fits(expected, value):
+            raise UsageError(f"{function}: {value!r} is no {expected['name']} ({expected['type']}).")
+    return values
+
+
+def _fits(expected: Mapping[str, Any], value: Any) -> bool:
+    kind: str = expected["type"]
+    if kind.endswith("[]"):
+        return all(_fits({**expected, "type": kind[:-2]}, item) for item in value)
+    match kind:
+        case "tuple":
+            return all(map(_fits, expected["components"], value))
+        case "address":
+            return isinstance(value, str) and is_checksum_address(value)
+        case "bytes32":  # eth_abi would pad a shorter one
+            return isinstance(value, bytes) and len(value) == 32
+        case _:
+            return is_encodable(kind, value)
+
+
+def to_abi(value: object) -> object:
+    """Our dataclasses as the contract's structs and words; anything else as it is."""
+    match value:
+        case TaskParams():
+            return {_camel(name): field for name, field in asdict(value).items()}
+        case Result():
+            return {
+                "announcement": value.announcement,
+                "weights": value.weights,
+                "manifest": value.manifest,
+                "entries": to_abi(value.entries),
+                "receipts": list(value.receipts),
+            }
+        case Entry():
+            return value.pack()
+        case list() | tuple():
+            return [to_abi(item) for item in value]
+        case _:
+            return value
+
+
+def fields_of(struct: Mapping[str, Any]) -> dict[str, Any]:
+    """A struct that came from the contract, with its fields named as our dataclasses name them."""
+    return {_snake(name): value for name, value in struct.items()}
+
+
+def _camel(name: str) -> str:
+    head, *rest = name.split("_")
+    return head + "".join(part.title() for part in rest)
+
+
+def _snake(name: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
+
+
+@cache
+def _functions() -> dict[str, dict[str, Any]]:
+    items = artifact(TOKEN).abi + artifact(FEDERATION).abi
+    return {item["name"]: item for item in items if item["type"] == "function"}
+
+
+# --- refusals
+
+
+def refusal(data: bytes, call: str = "") -> Refused:
+    """What a contract reverted with, by the name of its custom error and with its arguments."""
+    abi = _errors().get(data[:4])
+    if abi is None:
+        return Refused("UnknownError", "0x" + data.hex(), call=call)
+    try:
+        arguments = decode(get_abi_input_types(abi), data[4:])
+    except DecodingError:
+        return Refused(abi["name"], "0x" + data[4:].hex(), call=call)
+    shown = zip(abi["inputs"], arguments, strict=True)
+    return Refused(abi["name"], *(_readable(item["type"], value) for item, value in shown), call=call)
+
+
+def _readable(kind: str, value: object) -> object:
+    return to_checksum_address(str(value)) if kind == "address" else value
+
+
+@cache
+def _errors() -> dict[bytes, Any]:
+    """Custom errors by their selector, the first four bytes of the hashed signature (Solidity ABI spec)."""
+    items = (*BUILT_IN_ERRORS, *artifact(TOKEN).abi, *artifact(FEDERATION).abi)
+    return {_selector(item): item for item in items if item["type"] == "error"}
+
+
+def _selector(abi: Any) -> bytes:
+    return keccak(text=f"{abi['name']}({','.join(get_abi_input_types(abi))})")[:4]

@@ -1,0 +1,56 @@
+"""Accounts: derived from a seed for runs that must repeat, and kept in key files."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+from pathlib import Path
+
+from eth_account import Account
+from eth_account.signers.local import LocalAccount
+
+from fl.errors import UsageError
+
+_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141  # of secp256k1
+
+
+def account_from_seed(seed: bytes, label: str) -> LocalAccount:
+    """The account whose key is HMAC-SHA256(seed, label). For demonstrations and repeatable runs only."""
+    return _account(hmac.new(seed, label.encode(), hashlib.sha256).digest())
+
+
+def write_key(path: Path, account: LocalAccount) -> None:
+    """Write an account's private key, in hex, to a new file that only its owner can read.
+
+    Raises UsageError if there is already something at `path`: a key is never overwritten.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError as error:
+        raise UsageError(
+            f"{path} exists already.", "Keys are never overwritten; name another file."
+        ) from error
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write("0x" + bytes(account.key).hex() + "\n")
+
+
+def read_key(path: Path) -> LocalAccount:
+    """Read what `write_key` wrote. Raises UsageError for no such file, other readers, or no key in it."""
+    try:
+        mode, text = path.stat().st_mode, path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"The key file {path} cannot be read: {error}.") from error
+    if mode & 0o077:
+        raise UsageError(f"Others can read the key file {path}.", f"Run: chmod 600 {path}")
+    try:
+        return _account(bytes.fromhex(text.removeprefix("0x")))
+    except ValueError as error:
+        raise UsageError(f"{path} holds no private key.", "It should be 32 bytes in hex.") from error
+
+
+def _account(key: bytes) -> LocalAccount:
+    if len(key) != 32 or not 0 < int.from_bytes(key, "big") < _ORDER:
+        raise ValueError("not a private key of secp256k1")
+    account: LocalAccount = Account.from_key(key)
+    return account

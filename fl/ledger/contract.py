@@ -1,0 +1,287 @@
+"""The federation's contract over a node: one class, one method a call."""
+# ruff: noqa: D102 - the port says what each method does
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from eth_account.messages import SignableMessage
+from eth_account.signers.local import LocalAccount
+from eth_typing import HexStr
+from web3.contract import Contract
+from web3.exceptions import TransactionNotFound
+from web3.providers import BaseProvider
+from web3.types import LogReceipt, TxReceipt
+
+from fl.errors import LedgerUnavailable, Refused, UsageError
+from fl.ledger import events, signing
+from fl.ledger.abi import FEDERATION, TOKEN, checked, fields_of
+from fl.ledger.logs import scan
+from fl.ledger.node import Node
+from fl.ledger.port import Ledger
+from fl.ledger.transactions import Sending
+from fl.ledger.types import (
+    Address,
+    Entry,
+    Event,
+    Member,
+    MemberEvent,
+    Outcome,
+    Result,
+    Seat,
+    Stage,
+    Task,
+    TaskParams,
+    Transaction,
+)
+
+# What `outcomeOf` says in place of a digest, once nothing is pending.
+STAGES = {0: Stage.NONE, 1: Stage.SETTLED, 2: Stage.VOID, 3: Stage.FAILED}
+
+
+class Web3Ledger(Ledger):
+    """A deployed federation in the name of `account`, or read only.
+
+    `provider` is any of web3's synchronous ones (`fl.ledger.node.http_provider` makes one for a URL).
+    `since` is the block from which events about members are looked for, best that of the deployment.
+    Opening asks the node for its chain and the contract: raises LedgerUnavailable when it does not answer,
+    UsageError when the address holds no federation.
+    """
+
+    def __init__(
+        self,
+        provider: BaseProvider,
+        contract: Address,
+        account: LocalAccount | None = None,
+        *,
+        since: int = 0,
+    ) -> None:
+        self._node = Node(provider)
+        self._federation = self._node.contract(contract, FEDERATION)
+        self._signer = account
+        self._since = since
+        try:
+            token = Address(self._read("token"))
+        except Refused as refused:
+            raise UsageError(f"The contract at {contract} is no federation.") from refused
+        self._token = self._node.contract(token, TOKEN)
+        self._block_times: dict[bytes, int] = {}
+
+    @property
+    def chain_id(self) -> int:
+        return self._node.chain_id
+
+    @property
+    def contract(self) -> Address:
+        return Address(self._federation.address)
+
+    @property
+    def account(self) -> Address | None:
+        return Address(self._signer.address) if self._signer else None
+
+    # --- members
+
+    def admit(self, member: Address, profile: bytes) -> Transaction:
+        return self._send("admit", member, profile)
+
+    def remove(self, member: Address) -> Transaction:
+        return self._send("remove", member)
+
+    def replace(self, old: Address, new: Address, profile: bytes, signature: bytes) -> Transaction:
+        return self._send("replace", old, new, profile, signature)
+
+    def set_payee(self, member: Address, payee: Address) -> Transaction:
+        return self._send("setPayee", member, payee)
+
+    def withdraw(self, member: Address) -> Transaction:
+        return self._send("withdraw", member)
+
+    # --- tasks
+
+    def set_paused(self, paused: bool) -> Transaction:
+        return self._send("setPaused", paused)
+
+    def create_task(self, params: TaskParams) -> int:
+        receipt = self._execute(self._federation, "createTask", params)
+        (created,) = receipt["logs"]
+        return int.from_bytes(created["topics"][1], "big")
+
+    def set_aggregator(self, task: int, aggregator: Address) -> Transaction:
+        return self._send("setAggregator", task, aggregator)
+
+    def end_task(self, task: int) -> Transaction:
+        return self._send("endTask", task)
+
+    def fund(self, task: int, amount: int) -> Transaction:
+        return self._send("fund", task, amount)
+
+    def defund(self, task: int) -> Transaction:
+        return self._send("defund", task)
+
+    def join_task(self, task: int, terms: bytes, policy: bytes) -> Transaction:
+        return self._send("joinTask", task, terms, policy)
+
+    def leave_task(self, task: int) -> Transaction:
+        return self._send("leaveTask", task)
+
+    def unseat(self, task: int, member: Address) -> Transaction:
+        return self._send("unseat", task, member)
+
+    def reset_weights(self, task: int, weights: bytes, reason: bytes) -> Transaction:
+        return self._send("resetWeights", task, weights, reason)
+
+    # --- rounds
+
+    def open_round(self, task: int, round_: int, base: bytes, announcement: bytes) -> Transaction:
+        return self._send("openRound", task, round_, base, announcement)
+
+    def submit_update(self, task: int, round_: int, receipt: bytes) -> Transaction:
+        return self._send("submitUpdate", task, round_, receipt)
+
+    def submit_update_for(
+        self, trainer: Address, task: int, round_: int, receipt: bytes, signature: bytes
+    ) -> Transaction:
+        return self._send("submitUpdateFor", trainer, task, round_, receipt, signature)
+
+    def reveal(self, task: int, round_: int, trainer: Address, receipt: bytes) -> Transaction:
+        return self._send("reveal", task, round_, trainer, receipt)
+
+    def close_round(self, task: int, round_: int, result: Result) -> Transaction:
+        return self._send("closeRound", task, round_, result)
+
+    def settle_round(
+        self, task: int, round_: int, settle_after: int, entries: Sequence[Entry]
+    ) -> Transaction:
+        return self._send("settleRound", task, round_, settle_after, tuple(entries))
+
+    def void_round(self, task: int, round_: int, reason: bytes) -> Transaction:
+        return self._send("voidRound", task, round_, reason)
+
+    def fail_round(self, task: int, round_: int, reason: bytes) -> Transaction:
+        return self._send("failRound", task, round_, reason)
+
+    # --- signatures
+
+    def sign_submission(self, task: int, round_: int, receipt: bytes) -> bytes:
+        checked("submissionDigest", (task, round_, receipt))
+        return self._sign(signing.submission(self.chain_id, self.contract, task, round_, receipt))
+
+    def sign_replacement(self, old: Address, new: Address, profile: bytes) -> bytes:
+        checked("replacementDigest", (old, new, profile))
+        return self._sign(signing.replacement(self.chain_id, self.contract, old, new, profile))
+
+    # --- reading
+
+    def now(self) -> int:
+        return self._node.now()
+
+    def owner(self) -> Address:
+        return Address(self._read("owner"))
+
+    def paused(self) -> bool:
+        return bool(self._read("paused"))
+
+    def task_count(self) -> int:
+        return int(self._read("taskCount"))
+
+    def task(self, task: int) -> Task:
+        found = Task(**fields_of(self._read("taskOf", task)._asdict()))
+        if found.created_at == 0:
+            raise Refused("UnknownTask", call="taskOf")
+        return found
+
+    def member(self, member: Address) -> Member:
+        return Member(**fields_of(self._read("memberOf", member)._asdict()))
+
+    def seat(self, task: int, member: Address) -> Seat:
+        return Seat(**fields_of(self._read("seatOf", task, member)._asdict()))
+
+    def payee(self, member: Address) -> Address:
+        return Address(self._read("payeeOf", member))
+
+    def outcome(self, task: int, round_: int) -> Outcome:
+        word = bytes(self._read("outcomeOf", task, round_))
+        stage = STAGES.get(int.from_bytes(word, "big"))
+        return Outcome(Stage.PENDING, word) if stage is None else Outcome(stage)
+
+    def history(self, task: int) -> tuple[Event, ...]:
+        names = events.topics(events.TASK_EVENTS)
+        logs = self._scan([list(names), task.to_bytes(32, "big")], self.task(task).created_at)
+        return tuple(
+            events.task_event(self._federation, names[bytes(log["topics"][0])], log, self._time(log))
+            for log in logs
+        )
+
+    def member_history(self) -> tuple[MemberEvent, ...]:
+        names = events.topics(events.MEMBER_EVENTS)
+        return tuple(
+            events.member_event(self._federation, names[bytes(log["topics"][0])], log, self._time(log))
+            for log in self._scan([list(names)], self._since)
+        )
+
+    def gas(self, transaction: bytes) -> int:
+        with self._node.asked("eth_getTransactionReceipt"):
+            try:
+                return self._node.web3.eth.get_transaction_receipt(HexStr("0x" + transaction.hex()))[
+                    "gasUsed"
+                ]
+            except TransactionNotFound as error:
+                message = f"{self._node.name} knows no transaction 0x{transaction.hex()}."
+                raise LedgerUnavailable(message) from error
+
+    # --- the payment token
+
+    def token_balance(self, holder: Address) -> int:
+        return int(self._call(self._token, "balanceOf", holder))
+
+    def approve(self, amount: int) -> Transaction:
+        return self._transaction(self._execute(self._token, "approve", self.contract, amount))
+
+    # --- the node
+
+    def _read(self, function: str, *arguments: object) -> Any:
+        return self._call(self._federation, function, *arguments)
+
+    def _call(self, contract: Contract, function: str, *arguments: object) -> Any:
+        call = contract.functions[function](*checked(function, arguments))
+        with self._node.asked(function):
+            return call.call(block_identifier="pending")
+
+    def _send(self, function: str, *arguments: object) -> Transaction:
+        return self._transaction(self._execute(self._federation, function, *arguments))
+
+    def _execute(self, contract: Contract, function: str, *arguments: object) -> TxReceipt:
+        account = self._account()
+        call = contract.functions[function](*checked(function, arguments))
+        return Sending(self._node, account, call, function).send()
+
+    def _transaction(self, receipt: TxReceipt) -> Transaction:
+        block = receipt["blockNumber"]
+        time = self._node.block_time(block)
+        return Transaction(bytes(receipt["transactionHash"]), block, time, receipt["gasUsed"])
+
+    def _scan(self, topics: list[Any], first: int) -> Iterator[LogReceipt]:
+        with self._node.asked("eth_blockNumber"):
+            last = self._node.web3.eth.block_number
+        return scan(lambda low, high: self._logs(topics, low, high), first, last)
+
+    def _logs(self, topics: list[Any], first: int, last: int) -> list[LogReceipt]:
+        with self._node.asked("eth_getLogs"):
+            return self._node.web3.eth.get_logs(
+                {"address": self._federation.address, "topics": topics, "fromBlock": first, "toBlock": last}
+            )
+
+    def _time(self, log: LogReceipt) -> int:
+        block = bytes(log["blockHash"])
+        if block not in self._block_times:
+            self._block_times[block] = self._node.block_time(log["blockNumber"])
+        return self._block_times[block]
+
+    def _sign(self, message: SignableMessage) -> bytes:
+        return signing.sign(message, self._account())
+
+    def _account(self) -> LocalAccount:
+        if self._signer is None:
+            raise UsageError("This ledger only reads.", "Open it with an account to call the contract.")
+        return self._signer

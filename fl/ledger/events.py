@@ -1,0 +1,195 @@
+"""The contract's logs about tasks and members, as our events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+from eth_utils.abi import event_abi_to_log_topic
+from web3.contract import Contract
+from web3.types import LogReceipt
+
+from fl.ledger.abi import FEDERATION, artifact, fields_of
+from fl.ledger.types import (
+    Address,
+    Admitted,
+    AggregatorSet,
+    Credit,
+    Defunded,
+    Entry,
+    Event,
+    Funded,
+    Joined,
+    Left,
+    MemberEvent,
+    PayeeSet,
+    Position,
+    ReceiptRevealed,
+    Removed,
+    Replaced,
+    RoundClosed,
+    RoundFailed,
+    RoundOpened,
+    RoundSealed,
+    RoundSettled,
+    RoundVoided,
+    TaskCreated,
+    TaskEnded,
+    TaskParams,
+    UpdateSubmitted,
+    WeightsReset,
+    Withdrawn,
+)
+
+Arguments = Mapping[str, Any]
+
+
+def topics(names: Collection[str]) -> dict[bytes, str]:
+    """The events of these names, by the first topic of their logs."""
+    abi: Any = artifact(FEDERATION).abi
+    return {event_abi_to_log_topic(item): item["name"] for item in abi if item.get("name") in names}
+
+
+def task_event(contract: Contract, name: str, log: LogReceipt, time: int) -> Event:
+    """One log of `contract` as the event of that name; `time` is its block's."""
+    said = _arguments(contract, name, log)
+    return TASK_EVENTS[name](_position(log, time), said["task"], said)
+
+
+def member_event(contract: Contract, name: str, log: LogReceipt, time: int) -> MemberEvent:
+    """As `task_event`, for an event about a member."""
+    return MEMBER_EVENTS[name](_position(log, time), _arguments(contract, name, log))
+
+
+def _arguments(contract: Contract, name: str, log: LogReceipt) -> Arguments:
+    arguments: Arguments = contract.events[name]().process_log(log)["args"]
+    return arguments
+
+
+def _position(log: LogReceipt, time: int) -> Position:
+    return Position(log["blockNumber"], log["logIndex"], time, bytes(log["transactionHash"]))
+
+
+# --- tasks
+
+
+def _task_created(at: Position, task: int, said: Arguments) -> Event:
+    params = said["params"]
+    struct = params._asdict() if hasattr(params, "_asdict") else params
+    return TaskCreated(at, task, TaskParams(**fields_of(struct)))
+
+
+def _aggregator_set(at: Position, task: int, said: Arguments) -> Event:
+    return AggregatorSet(at, task, Address(said["aggregator"]))
+
+
+def _task_ended(at: Position, task: int, said: Arguments) -> Event:  # noqa: ARG001 - says nothing else
+    return TaskEnded(at, task)
+
+
+def _funded(at: Position, task: int, said: Arguments) -> Event:
+    return Funded(at, task, Address(said["from"]), said["amount"])
+
+
+def _defunded(at: Position, task: int, said: Arguments) -> Event:
+    return Defunded(at, task, Address(said["to"]), said["amount"])
+
+
+def _joined(at: Position, task: int, said: Arguments) -> Event:
+    return Joined(at, task, Address(said["member"]), said["terms"], said["policy"], said["since"])
+
+
+def _left(at: Position, task: int, said: Arguments) -> Event:
+    return Left(at, task, Address(said["member"]), Address(said["by"]))
+
+
+def _round_opened(at: Position, task: int, said: Arguments) -> Event:
+    facts = (said["weights"], said["announcement"], said["deadline"], said["expected"])
+    return RoundOpened(at, task, said["round"], *facts)
+
+
+def _update_submitted(at: Position, task: int, said: Arguments) -> Event:
+    return UpdateSubmitted(at, task, said["round"], Address(said["trainer"]), said["receipt"])
+
+
+def _round_sealed(at: Position, task: int, said: Arguments) -> Event:
+    return RoundSealed(at, task, said["round"])
+
+
+def _receipt_revealed(at: Position, task: int, said: Arguments) -> Event:
+    return ReceiptRevealed(at, task, said["round"], Address(said["trainer"]), said["receipt"])
+
+
+def _round_closed(at: Position, task: int, said: Arguments) -> Event:
+    entries = tuple(Entry.unpack(word) for word in said["entries"])
+    facts = (said["weights"], said["manifest"], said["settleAfter"], entries)
+    return RoundClosed(at, task, said["round"], *facts)
+
+
+def _round_settled(at: Position, task: int, said: Arguments) -> Event:
+    credits_ = tuple(Credit(word >> 16, word & 0xFFFF) for word in said["credits"])
+    return RoundSettled(at, task, said["round"], said["paid"], credits_)
+
+
+def _round_voided(at: Position, task: int, said: Arguments) -> Event:
+    return RoundVoided(at, task, said["round"], said["reason"])
+
+
+def _round_failed(at: Position, task: int, said: Arguments) -> Event:
+    return RoundFailed(at, task, said["round"], said["reason"], Address(said["by"]))
+
+
+def _weights_reset(at: Position, task: int, said: Arguments) -> Event:
+    return WeightsReset(at, task, said["weights"], said["reason"])
+
+
+TASK_EVENTS: dict[str, Callable[[Position, int, Arguments], Event]] = {
+    "TaskCreated": _task_created,
+    "AggregatorSet": _aggregator_set,
+    "TaskEnded": _task_ended,
+    "Funded": _funded,
+    "Defunded": _defunded,
+    "Joined": _joined,
+    "Left": _left,
+    "RoundOpened": _round_opened,
+    "UpdateSubmitted": _update_submitted,
+    "RoundSealed": _round_sealed,
+    "ReceiptRevealed": _receipt_revealed,
+    "RoundClosed": _round_closed,
+    "RoundSettled": _round_settled,
+    "RoundVoided": _round_voided,
+    "RoundFailed": _round_failed,
+    "WeightsReset": _weights_reset,
+}
+
+
+# --- members
+
+
+def _admitted(at: Position, said: Arguments) -> MemberEvent:
+    return Admitted(at, Address(said["member"]), said["profile"])
+
+
+def _removed(at: Position, said: Arguments) -> MemberEvent:
+    return Removed(at, Address(said["member"]))
+
+
+def _replaced(at: Position, said: Arguments) -> MemberEvent:
+    return Replaced(at, Address(said["old"]), Address(said["next"]), said["profile"])
+
+
+def _payee_set(at: Position, said: Arguments) -> MemberEvent:
+    return PayeeSet(at, Address(said["member"]), Address(said["payee"]))
+
+
+def _withdrawn(at: Position, said: Arguments) -> MemberEvent:
+    return Withdrawn(at, Address(said["member"]), Address(said["payee"]), said["amount"])
+
+
+MEMBER_EVENTS: dict[str, Callable[[Position, Arguments], MemberEvent]] = {
+    "Admitted": _admitted,
+    "Removed": _removed,
+    "Replaced": _replaced,
+    "PayeeSet": _payee_set,
+    "Withdrawn": _withdrawn,
+}

@@ -1,0 +1,72 @@
+"""Logs are read in pieces that the node is willing to serve."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fl.errors import LedgerUnavailable
+from fl.ledger.logs import CHUNK, scan
+from fl.ledger.node import NodeRefused
+
+
+class Logbook:
+    """Two logs a block, newest first, for at most `willing` blocks a request."""
+
+    def __init__(self, willing):
+        self.willing = willing
+        self.asked = []
+
+    def __call__(self, first, last):
+        self.asked.append((first, last))
+        if last - first + 1 > self.willing:
+            raise NodeRefused("query returned more than 10000 results")
+        return [
+            {"blockNumber": block, "logIndex": index}
+            for block in range(last, first - 1, -1)
+            for index in (1, 0)
+        ]
+
+
+def positions(logs):
+    return [(log["blockNumber"], log["logIndex"]) for log in logs]
+
+
+def expected(first, last):
+    return [(block, index) for block in range(first, last + 1) for index in (0, 1)]
+
+
+def test_no_request_covers_more_blocks_than_a_chunk():
+    book = Logbook(willing=10**9)
+    assert len(list(scan(book, 5, 25_004))) == 50_000
+    assert book.asked == [(5, 10_004), (10_005, 20_004), (20_005, 25_004)]
+    assert max(last - first + 1 for first, last in book.asked) == CHUNK
+
+
+def test_a_node_that_refuses_is_asked_for_half_and_never_for_so_much_again():
+    book = Logbook(willing=3)
+    assert positions(scan(book, 0, 15, chunk=16)) == expected(0, 15)
+    served = [(first, last) for first, last in book.asked if last - first < 3]
+    assert book.asked == [(0, 15), (0, 7), (0, 3), *served]
+
+
+def test_a_node_that_refuses_a_single_block_is_not_asked_again():
+    book = Logbook(willing=0)
+    with pytest.raises(LedgerUnavailable, match="more than 10000 results"):
+        list(scan(book, 7, 8))
+    assert book.asked == [(7, 8), (7, 7)]
+
+
+def test_there_is_nothing_to_read_before_the_first_block():
+    assert list(scan(Logbook(willing=0), 8, 7)) == []
+
+
+@given(
+    first=st.integers(0, 50), length=st.integers(0, 60), chunk=st.integers(1, 70), willing=st.integers(1, 70)
+)
+def test_every_log_is_read_once_and_in_chain_order_however_little_a_node_serves(
+    first, length, chunk, willing
+):
+    logs = scan(Logbook(willing), first, first + length, chunk)
+    assert positions(logs) == expected(first, first + length)
