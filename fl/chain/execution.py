@@ -1,0 +1,141 @@
+"""Running a message without putting it on the chain: `eth_call` and `eth_estimateGas`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from eth.abc import BlockHeaderAPI, ComputationAPI, SignedTransactionAPI
+from eth.exceptions import Revert
+from eth.vm.forks.prague.transactions import PragueTransactionBuilder
+from eth.vm.spoof import SpoofTransaction
+from eth_abi.abi import decode
+from eth_abi.exceptions import DecodingError
+from eth_typing import Address
+from eth_utils.exceptions import ValidationError
+
+from fl.chain.errors import ExecutionFailed, ExecutionReverted, TransactionRejected
+from fl.chain.evm import EmbeddedVM, data_floor
+from fl.chain.snapshot import BlockId, Snapshot
+
+_ERROR_STRING = bytes.fromhex("08c379a0")
+"""Selector of Solidity's `Error(string)`."""
+
+_STIPEND = 2300
+"""Gas that a call with value gives on top, and that must be there although it is not used."""
+
+AccessList = tuple[tuple[Address, tuple[int, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A call, or a creation if `to` is empty. `value` in wei; `gas` None for as much as a block has."""
+
+    sender: Address
+    to: bytes
+    value: int = 0
+    data: bytes = b""
+    gas: int | None = None
+    access_list: AccessList = ()
+
+
+def call(snapshot: Snapshot, message: Message, block: BlockId) -> bytes:
+    """Return what the message returns.
+
+    Raises ExecutionReverted, ExecutionFailed, TransactionRejected and BlockNotFound.
+    """
+    header = _header_for(snapshot, block)
+    computation = _run(snapshot, message, header, _ceiling(message, header))[0]
+    _raise_error(computation)
+    return computation.output
+
+
+def estimate_gas(snapshot: Snapshot, message: Message, block: BlockId) -> int:
+    """Return gas with which the message succeeds: what it uses, or a little more.
+
+    Calls keep back 1/64 of their gas (EIP-150), so that using less than the limit can still need all of it.
+    Raises as `call` does.
+    """
+    header = _header_for(snapshot, block)
+    ceiling = _ceiling(message, header)
+    computation, used = _run(snapshot, message, header, ceiling)
+    _raise_error(computation)
+    spent = ceiling - computation.get_gas_remaining()
+    generous = min(ceiling, (spent + _STIPEND) * 64 // 63 + 1)
+    for gas in (used, generous):
+        if _succeeds(snapshot, message, header, gas):
+            return gas
+    return _search(snapshot, message, header, generous, ceiling)
+
+
+def _search(snapshot: Snapshot, message: Message, header: BlockHeaderAPI, low: int, high: int) -> int:
+    """Bisect between gas that fails and gas that succeeds, to 1/64."""
+    while high - low > high // 64:
+        middle = min((low + high) // 2, low * 2)
+        if _succeeds(snapshot, message, header, middle):
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+def _succeeds(snapshot: Snapshot, message: Message, header: BlockHeaderAPI, gas: int) -> bool:
+    return not _run(snapshot, message, header, gas)[0].is_error
+
+
+def _header_for(snapshot: Snapshot, block: BlockId) -> BlockHeaderAPI:
+    """Return the header that the message sees: the next block's for "latest", so that its time is now.
+
+    No base fee, because nobody pays for what is only tried.
+    """
+    header = snapshot.pending() if block == "latest" else snapshot.header(block)
+    return header.copy(base_fee_per_gas=0)
+
+
+def _ceiling(message: Message, header: BlockHeaderAPI) -> int:
+    return min(message.gas or header.gas_limit, header.gas_limit)
+
+
+def _run(
+    snapshot: Snapshot, message: Message, header: BlockHeaderAPI, gas: int
+) -> tuple[ComputationAPI, int]:
+    """Run the message on a state that is thrown away; also return the gas that a receipt would show."""
+    state = snapshot.chain.get_vm(header).state
+    transaction = PragueTransactionBuilder.new_unsigned_dynamic_fee_transaction(
+        chain_id=snapshot.chain.chain_id,
+        nonce=state.get_nonce(message.sender),
+        max_priority_fee_per_gas=0,
+        max_fee_per_gas=0,
+        gas=gas,
+        to=Address(message.to),
+        value=message.value,
+        data=message.data,
+        access_list=message.access_list,
+    )
+    least = max(transaction.intrinsic_gas, data_floor(message.data))
+    if gas < least:
+        raise TransactionRejected(f"intrinsic gas too low: {gas}, at least {least} are needed")
+    spoofed = cast(SignedTransactionAPI, SpoofTransaction(transaction, from_=message.sender))
+    try:
+        computation = state.apply_transaction(spoofed)
+    except ValidationError as error:
+        raise TransactionRejected(str(error)) from error
+    return computation, EmbeddedVM.finalize_gas_used(spoofed, computation)
+
+
+def _raise_error(computation: ComputationAPI) -> None:
+    if not computation.is_error:
+        return
+    if isinstance(computation.error, Revert):
+        data = bytes(computation.output)
+        raise ExecutionReverted("execution reverted" + _reason(data), "0x" + data.hex())
+    raise ExecutionFailed(f"execution failed: {type(computation.error).__name__}: {computation.error}")
+
+
+def _reason(data: bytes) -> str:
+    if data[:4] != _ERROR_STRING:
+        return ""
+    try:
+        return f": {decode(['string'], data[4:])[0]}"
+    except (DecodingError, UnicodeDecodeError):  # a contract may return anything
+        return ""
