@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from fl.documents import Manifest
+from fl.documents import Announcement, Line, Manifest
 from fl.ledger.types import Address, Entry
 from fl.store.cid import Cid
 from fl.weights import Arrays
@@ -13,13 +13,16 @@ from fl.weights import Arrays
 
 @dataclass(frozen=True)
 class Context:
-    """Which round this is. `accumulator` is the final one: the seed of whatever needs chance."""
+    """Which round this is. `accumulator` is the final one: the seed of whatever needs chance.
+
+    The announcement is the document whose id the round was opened with.
+    """
 
     chain_id: int
     contract: Address
     task: int
     round: int
-    announcement: bytes
+    announcement: Announcement
     accumulator: bytes
 
 
@@ -51,7 +54,7 @@ class Aggregate:
 
 
 Rule = Callable[[Arrays, Sequence[Update], bytes | None, int], Aggregate | None]
-"""(base, updates in chain order, state of the last closed round, closed rounds + 1) → aggregate, or nothing."""
+"""(base, updates in chain order, state of the last closed round, closed rounds + 1) → aggregate or None."""
 
 Utility = Callable[[int, Arrays], int]
 """(coalition as a bit mask over the accepted trainers in chain order, its model) → millionths."""
@@ -76,4 +79,4 @@ class Failed:
     """A round that ends without a new model. `reason` fits 31 ASCII characters."""
 
     reason: str
-    lines: tuple[object, ...] = ()
+    lines: tuple[Line, ...] = ()

@@ -1,0 +1,282 @@
+"""`fl verify`, `fl rounds` and `fl rewards`: what anyone can see and check of a task."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import click
+import typer
+from rich.progress import Progress
+from typer.core import TyperGroup
+
+from aggregator import rules, statements, utilities
+from aggregator.findings import Finding, Level, mismatches
+from aggregator.record import Record
+from aggregator.replay import Tools, verify
+from fl import output, wiring
+from fl.errors import UsageError
+from fl.ledger.accounts import read_key
+from fl.money import tokens
+
+Folder = Annotated[Path | None, typer.Argument(help="The folder of a run.")]
+Rpc = Annotated[str | None, typer.Option("--rpc", help="A node's address, or an embedded chain's file.")]
+Contract = Annotated[str | None, typer.Option("--contract", help="The federation's address.")]
+Task = Annotated[int | None, typer.Option("--task", help="The task's number.")]
+Store = Annotated[str | None, typer.Option("--store", help="An IPFS node's API, or an embedded store.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+
+_MARKS = {
+    Level.OK: "[green]ok[/]",
+    Level.NOTE: "[cyan]note[/]",
+    Level.UNCHECKED: "[yellow]not checked[/]",
+    Level.MISMATCH: "[bold red]MISMATCH[/]",
+}
+
+
+def verify_command(
+    folder: Folder = None,
+    rpc: Rpc = None,
+    contract: Contract = None,
+    task: Task = None,
+    store: Store = None,
+    json: Json = False,
+) -> int:
+    """Replay every round from the chain and the store, and say what is right and what is not.
+
+    Ends with 0 when everything that can be checked is right, with 1 on any mismatch.
+    """
+    place = wiring.deployment(folder, rpc, contract, task, store)
+    record = _record(place)
+    with Progress(console=output.console(stderr=True), transient=True, disable=json) as progress:
+        bar = progress.add_task("Replaying rounds", total=None)
+        tools = Tools(
+            lambda terms: rules.build(terms.rule),
+            utilities.build,
+            lambda done, total: progress.update(bar, completed=done, total=total),
+        )
+        findings = verify(record, tools)
+    if json:
+        output.print_json(_verification(place, record, findings))
+    else:
+        _print_verification(place, record, findings)
+    return 1 if mismatches(findings) else 0
+
+
+def rounds_command(
+    folder: Folder = None,
+    rpc: Rpc = None,
+    contract: Contract = None,
+    task: Task = None,
+    store: Store = None,
+    json: Json = False,
+) -> None:
+    """Show tasks, their rounds, and the verdict on every update."""
+    place = wiring.deployment(folder, rpc, contract, task, store)
+    record = _record(place)
+    tasks, rounds = statements.tasks(record), statements.rounds(record)
+    if json:
+        output.print_json(
+            {"tasks": [asdict(one) for one in tasks], "rounds": [asdict(one) for one in rounds]}
+        )
+        return
+    _print_tasks(tasks)
+    _print_rounds(rounds)
+    _print_submissions(rounds)
+
+
+class _Showing(TyperGroup):
+    """`fl rewards DIR` shows; `fl rewards withdraw DIR` withdraws."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Without a subcommand's name, show."""
+        named = args and (args[0] in self.commands or args[0] == "--help")
+        return super().parse_args(ctx, args if named else ["show", *args])
+
+
+rewards_app = typer.Typer(
+    help="Show what each round paid and why, reputation over time, and balances; withdraw them.",
+    cls=_Showing,
+    add_completion=False,
+)
+
+
+@rewards_app.command("show")
+def rewards_command(
+    folder: Folder = None,
+    rpc: Rpc = None,
+    contract: Contract = None,
+    task: Task = None,
+    store: Store = None,
+    json: Json = False,
+) -> None:
+    """Show what each round paid and why, reputation over time, and balances."""
+    record = _record(wiring.deployment(folder, rpc, contract, task, store))
+    statement = statements.rewards(record)
+    if json:
+        output.print_json(asdict(statement))
+        return
+    _print_payments(statement)
+    _print_reputations(statement)
+    _print_balances(statement)
+
+
+@rewards_app.command("withdraw")
+def withdraw_command(
+    folder: Folder = None,
+    member: Annotated[
+        str | None, typer.Option("--member", help="Address or name; everybody with a balance if left out.")
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option("--key", help="Key file of whoever sends it; only the payee is paid.")
+    ] = None,
+    rpc: Rpc = None,
+    contract: Contract = None,
+    task: Task = None,
+    store: Store = None,
+    json: Json = False,
+) -> None:
+    """Send balances to their payees. Anyone may send it, and only the payee receives."""
+    place = wiring.deployment(folder, rpc, contract, task, store)
+    if key is None and folder is None:
+        raise UsageError("Missing: --key.", "Any funded account of the chain may send a withdrawal.")
+    sender = read_key(key or folder / "keys" / "owner.key")  # type: ignore[operator]  # one of them is there
+    record = Record(wiring.open_ledger(place, sender), wiring.open_store(place.store), place.task)
+    paid = statements.withdraw(record, member)
+    if json:
+        output.print_json([asdict(one) for one in paid])
+        return
+    table = output.table("Withdrawn", ("member", "payee"), ("amount",))
+    for one in paid:
+        table.add_row(output.safe(one.member), one.payee, tokens(one.amount))
+    output.console().print(table)
+
+
+def _record(place: wiring.Deployment) -> Record:
+    return Record(wiring.open_ledger(place), wiring.open_store(place.store), place.task)
+
+
+# --- verify
+
+
+def _counts(findings: tuple[Finding, ...]) -> dict[str, int]:
+    counted = Counter(finding.level for finding in findings)
+    return {level.value: counted[level] for level in Level}
+
+
+def _verification(place: wiring.Deployment, record: Record, findings: tuple[Finding, ...]) -> dict[str, Any]:
+    return {
+        "deployment": asdict(place),
+        "chain_id": record.ledger.chain_id,
+        "rounds": len(record.rounds),
+        "verified": not mismatches(findings),
+        "counts": _counts(findings),
+        "findings": [asdict(finding) for finding in findings],
+    }
+
+
+def _print_verification(place: wiring.Deployment, record: Record, findings: tuple[Finding, ...]) -> None:
+    console = output.console()
+    table = output.table(f"Task {place.task} of {place.contract}", ("round", "about", "", "found"), ())
+    for finding in findings:
+        where = "" if finding.round is None else str(finding.round)
+        table.add_row(where, finding.subject, _MARKS[finding.level], output.safe(finding.text))
+    console.print(table)
+    counts = _counts(findings)
+    summary = (
+        f"{len(record.rounds)} rounds replayed: {counts['mismatch']} mismatches, "
+        f"{counts['not checked']} not checked."
+    )
+    if mismatches(findings):
+        console.print(f"[bold red]NOT VERIFIED[/]  {summary}")
+    else:
+        console.print(f"[bold green]VERIFIED[/]  {summary}")
+        console.print(
+            "Checked: no submission dropped, every digest, verdict, aggregate, share, reward and reputation."
+            "\nNobody can check this way that data were honest, or that the approved code really ran.",
+            style="dim",
+        )
+
+
+# --- rounds
+
+
+def _print_tasks(tasks: list[statements.TaskLine]) -> None:
+    table = output.table("Tasks", ("task", "state"), ("rounds", "seats", "quorum", "reward a round", "pool"))
+    for one in tasks:
+        money = (tokens(one.reward), tokens(one.pool))
+        table.add_row(str(one.task), one.state, str(one.rounds), str(one.seats), str(one.quorum), *money)
+    output.console().print(table)
+
+
+def _print_rounds(rounds: list[statements.RoundLine]) -> None:
+    numbers = ("submitted", "accepted", "refused", "paid", "gas")
+    table = output.table("Rounds", ("round", "state", "weights"), numbers)
+    for one in rounds:
+        verdicts = [line.verdict for line in one.submissions]
+        accepted = verdicts.count("accepted")
+        told = one.state if not one.reason else f"{one.state}: {output.safe(one.reason)}"
+        counts = (len(verdicts), accepted, sum(verdict not in ("accepted", "") for verdict in verdicts))
+        paid = "" if one.paid is None else tokens(one.paid)
+        table.add_row(str(one.round), told, one.weights[:12], *map(str, counts), paid, f"{one.gas:,}")
+    output.console().print(table)
+
+
+def _print_submissions(rounds: list[statements.RoundLine]) -> None:
+    table = output.table(
+        "Updates", ("round", "trainer", "verdict"), ("examples", "share %", "quality", "gas")
+    )
+    for one in rounds:
+        for line in one.submissions:
+            accepted = line.verdict == "accepted"
+            verdict = line.verdict if accepted else f"[red]{line.verdict}[/]"
+            examples = "" if line.examples is None else str(line.examples)
+            share = f"{100 * line.share:.2f}" if accepted else ""
+            name = output.safe(line.name)
+            table.add_row(str(one.round), name, verdict, examples, share, line.quality, f"{line.gas:,}")
+    output.console().print(table)
+
+
+# --- rewards
+
+
+def _print_payments(statement: statements.Rewards) -> None:
+    columns = [output.safe(name) for name in statement.names.values()]
+    table = output.table(f"What each round paid, and why ({statement.why})", ("round",), columns)
+    for payment in statement.rounds:
+        cells = [_payment(payment.lines.get(member)) for member in statement.names]
+        table.add_row(str(payment.round), *cells)
+    output.console().print(table)
+
+
+def _payment(line: statements.PaymentLine | None) -> str:
+    if line is None:
+        return ""
+    if line.verdict != "accepted":
+        return f"[red]{line.verdict}[/]"
+    amount = "pending" if line.amount is None else tokens(line.amount)
+    return f"{amount} ({100 * line.share:.1f}%)"
+
+
+def _print_reputations(statement: statements.Rewards) -> None:
+    table = output.table(
+        "Reputation after each round (0 to 10,000)",
+        ("round",),
+        list(map(output.safe, statement.names.values())),
+    )
+    for payment in statement.rounds:
+        lines = [payment.lines.get(member) for member in statement.names]
+        cells = ["" if one is None or one.reputation is None else f"{one.reputation:,}" for one in lines]
+        table.add_row(str(payment.round), *cells)
+    output.console().print(table)
+
+
+def _print_balances(statement: statements.Rewards) -> None:
+    table = output.table("Balances", ("member", "address"), ("earned", "withdrawn", "balance", "reputation"))
+    for account in statement.accounts:
+        money = (account.earned, account.withdrawn, account.balance)
+        amounts = [tokens(amount) for amount in money]
+        table.add_row(output.safe(account.name), account.member, *amounts, f"{account.reputation:,}")
+    output.console().print(table)

@@ -1,0 +1,185 @@
+"""The one function that decides a round. The aggregator closes with its answer; a verifier compares.
+
+It does no I/O of its own and knows no clock: content comes through `read`, the rule and the utility are
+functions, and the same facts give the same bytes on every machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from aggregator import scoring
+from aggregator.types import (
+    Aggregate,
+    Closed,
+    Context,
+    Failed,
+    Read,
+    Rule,
+    Submission,
+    Update,
+    Utility,
+)
+from aggregator.verdicts import Checked, Yardstick, check
+from fl import weights
+from fl.documents import Claims, Line, Manifest, Reference, Terms
+from fl.errors import UsageError, WeightsError
+from fl.ledger.types import Address, Entry
+from fl.store.layout import cid_of
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything that a round is decided from, but for content.
+
+    `base`: the round's base weights, as stored. `state`: the rule's memory from the last closed round.
+    `index`: closed rounds + 1. `earlier`: weights digests of updates that earlier rounds accepted.
+    """
+
+    context: Context
+    terms: Terms
+    base: bytes
+    state: bytes | None
+    index: int
+    earlier: AbstractSet[bytes]
+    submissions: tuple[Submission, ...]
+
+
+def decide(facts: Facts, rule: Rule, utility: Utility, read: Read) -> Closed | Failed:
+    """Decide a round: verdicts, then shares, then the aggregate.
+
+    A bad update never raises: it gets its verdict. Raises WeightsError only when the base itself is no
+    weights of these terms.
+    """
+    yardstick = Yardstick(facts.context, facts.terms, facts.base, facts.earlier)
+    checked = examine(facts.submissions, yardstick, read)
+    try:
+        return _close(facts, checked, yardstick.base_arrays, rule, utility)
+    except _NoModel as failure:
+        return Failed(failure.reason, tuple(one.line(0) for one in checked))
+
+
+class _NoModel(Exception):
+    """The round ends without a new model; `reason` goes onto the chain."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def examine(submissions: Sequence[Submission], yardstick: Yardstick, read: Read) -> list[Checked]:
+    """Give every submission its verdict, in chain order, reading one update at a time."""
+    seen: set[bytes] = set()
+    checked = []
+    for submission in submissions:
+        checked.append(check(submission, yardstick, read, seen))
+        if checked[-1].weights is not None:
+            seen.add(checked[-1].weights)
+    return checked
+
+
+def _close(
+    facts: Facts, checked: Sequence[Checked], base: weights.Arrays, rule: Rule, utility: Utility
+) -> Closed:
+    """Score, guard, aggregate. Raises _NoModel."""
+    updates = [one.update for one in checked if one.update]
+    if len(updates) < facts.terms.quorum:
+        raise _NoModel("below_quorum")
+    table = _table(facts.terms, updates, base, utility)
+    chosen = scoring.guarded(facts.terms.guard, updates, table)
+    aggregate = _aggregate(facts, chosen, base, rule)
+    lines = _lines(checked, scoring.shares(facts.terms, updates, table))
+    utilities = scoring.encode_table(table) if table else None
+    new_weights = weights.encode(aggregate.arrays)
+    manifest = Manifest(
+        **_round_of(facts.context),
+        submissions=lines,
+        aggregated=tuple(update.trainer for update in chosen),
+        utilities=_reference(utilities),
+        weights=Reference.of(cid_of(new_weights), new_weights),
+        state=_reference(aggregate.state),
+        metrics=_claims(aggregate),
+    )
+    return Closed(manifest, new_weights, aggregate.state, utilities, _entries(lines))
+
+
+def _table(terms: Terms, updates: Sequence[Update], base: weights.Arrays, utility: Utility) -> scoring.Table:
+    if not scoring.needs_table(terms):
+        return {}
+    try:
+        scoring.demand_affordable(terms, len(updates))
+    except UsageError as error:
+        raise _NoModel("scoring_budget") from error
+    return scoring.measure(updates, base, utility)
+
+
+def _aggregate(facts: Facts, chosen: Sequence[Update], base: weights.Arrays, rule: Rule) -> Aggregate:
+    """The new weights, in the base's dtypes."""
+    if not chosen:  # the guard set everybody aside: nothing is better than the base
+        return Aggregate(base, {}, facts.state)
+    aggregate = _apply(rule, base, chosen, facts)
+    try:
+        arrays = weights.cast_like(aggregate.arrays, base)
+    except WeightsError as error:
+        raise _NoModel("other_tensors") from error
+    if not weights.all_finite(arrays):  # a smaller float type can overflow
+        raise _NoModel("not_finite")
+    return Aggregate(arrays, aggregate.metrics, aggregate.state)
+
+
+def _apply(rule: Rule, base: weights.Arrays, chosen: Sequence[Update], facts: Facts) -> Aggregate:
+    try:
+        aggregate = rule(base, chosen, facts.state, facts.index)
+        finite = aggregate is None or weights.all_finite(aggregate.arrays)
+    except Exception as error:  # a strategy is somebody else's code: its failure ends the round, no more
+        raise _NoModel("rule_error") from error
+    if aggregate is None:
+        raise _NoModel("no_aggregate")
+    if not finite:
+        raise _NoModel("not_finite")
+    return aggregate
+
+
+# --- writing it down
+
+
+def _round_of(context: Context) -> dict[str, Any]:
+    """The fields that say which round a manifest is of."""
+    return {
+        "chain_id": context.chain_id,
+        "contract": context.contract,
+        "task": context.task,
+        "round": context.round,
+        "announcement": context.announcement.id.hex(),
+        "base": context.announcement.base.sha256,
+    }
+
+
+def _lines(checked: Sequence[Checked], shares: Sequence[int]) -> tuple[Line, ...]:
+    remaining = iter(shares)
+    return tuple(one.line(next(remaining) if one.update else 0) for one in checked)
+
+
+def _claims(aggregate: Aggregate) -> Claims:
+    """The metrics of the aggregate; a rule may report what no manifest can hold."""
+    try:
+        return _CLAIMS.validate_python(dict(aggregate.metrics))
+    except ValidationError as error:
+        raise _NoModel("bad_metrics") from error
+
+
+_CLAIMS = TypeAdapter(Claims, config=ConfigDict(strict=True))
+
+
+def _reference(data: bytes | None) -> Reference | None:
+    return None if data is None else Reference.of(cid_of(data), data)
+
+
+def _entries(lines: Sequence[Line]) -> tuple[Entry, ...]:
+    """What the contract is told of a manifest's lines."""
+    return tuple(Entry(Address(line.trainer), line.share, line.quality) for line in lines)

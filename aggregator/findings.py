@@ -1,0 +1,85 @@
+"""What a verification found: a list of findings, each about one subject of one round."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+
+from fl.errors import FedledgerError
+
+
+class Level(StrEnum):
+    """`mismatch` makes a verification fail; `unchecked` is what nobody can establish (any more)."""
+
+    OK = "ok"
+    NOTE = "note"
+    UNCHECKED = "not checked"
+    MISMATCH = "mismatch"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was found. `round` is None for the task as a whole."""
+
+    level: Level
+    round: int | None
+    subject: str
+    text: str
+
+
+class Findings:
+    """Collects findings. `about` names the subject of everything that is found inside it."""
+
+    def __init__(self) -> None:
+        self._found: list[Finding] = []
+        self._round: int | None = None
+        self._subject = ""
+
+    @contextmanager
+    def about(self, round_: int | None, subject: str, ok: str = "") -> Iterator[None]:
+        """Find something about this subject; an error of ours inside is a mismatch, and the walk goes on.
+
+        `ok` is recorded when nothing inside differed.
+        """
+        outer = self._round, self._subject
+        self._round, self._subject = round_, subject
+        before = len(mismatches(self._found))
+        try:
+            yield
+        except FedledgerError as error:
+            self.mismatch(error.message)
+        if ok and len(mismatches(self._found)) == before:
+            self.add(Level.OK, ok)
+        self._round, self._subject = outer
+
+    def add(self, level: Level, text: str) -> None:
+        """Record a finding about the current subject."""
+        self._found.append(Finding(level, self._round, self._subject, text))
+
+    def expect(self, holds: bool, otherwise: str) -> None:
+        """Record a mismatch unless `holds`."""
+        if not holds:
+            self.mismatch(otherwise)
+
+    def mismatch(self, text: str) -> None:
+        """Something is not as it must be."""
+        self.add(Level.MISMATCH, text)
+
+    def unchecked(self, text: str) -> None:
+        """Something cannot be established."""
+        self.add(Level.UNCHECKED, text)
+
+    def note(self, text: str) -> None:
+        """Something that a reader should know."""
+        self.add(Level.NOTE, text)
+
+    def all(self) -> tuple[Finding, ...]:
+        """Everything found, in the order in which it was."""
+        return tuple(self._found)
+
+
+def mismatches(found: Iterable[Finding]) -> list[Finding]:
+    """The findings that make a verification fail."""
+    return [finding for finding in found if finding.level is Level.MISMATCH]

@@ -1,0 +1,240 @@
+"""What chain and store say of a task: its rounds, its documents, and the facts of each decision.
+
+The aggregator decides from it and a verifier decides again from it, so both see the same facts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from aggregator.decision import Facts
+from aggregator.types import Context, Submission
+from fl.canonical import MAX_DOCUMENT_BYTES, sha256
+from fl.documents import Announcement, Manifest, Reference, Terms, Verdict
+from fl.errors import BlobUnavailable, DocumentError, StoreError
+from fl.ledger import digests
+from fl.ledger.port import Ledger
+from fl.ledger.types import (
+    Event,
+    ReceiptRevealed,
+    RoundClosed,
+    RoundFailed,
+    RoundOpened,
+    RoundSealed,
+    RoundSettled,
+    RoundVoided,
+    Stage,
+    TaskCreated,
+    UpdateSubmitted,
+    WeightsReset,
+)
+from fl.store.cid import Cid
+from fl.store.port import BlobStore, read_bytes
+
+
+@dataclass(frozen=True)
+class Round:
+    """Everything that the chain says of one round."""
+
+    opened: RoundOpened
+    submissions: tuple[UpdateSubmitted, ...] = ()
+    revealed: tuple[ReceiptRevealed, ...] = ()
+    sealed: RoundSealed | None = None
+    closed: RoundClosed | None = None
+    settled: RoundSettled | None = None
+    voided: RoundVoided | None = None
+    failed: RoundFailed | None = None
+
+    @property
+    def number(self) -> int:
+        """Rounds count from 1 and no number is used twice."""
+        return self.opened.round
+
+    @property
+    def stage(self) -> Stage:
+        """Where it has come to; NONE while it is open."""
+        if self.voided:
+            return Stage.VOID
+        if self.failed:
+            return Stage.FAILED
+        if self.settled:
+            return Stage.SETTLED
+        return Stage.PENDING if self.closed else Stage.NONE
+
+    @property
+    def ended(self) -> bool:
+        """Closed, failed or void: the next round may open."""
+        return self.stage is not Stage.NONE
+
+    def with_event(self, event: Event) -> Round:
+        """The round after one more event of it."""
+        if isinstance(event, UpdateSubmitted):
+            return replace(self, submissions=(*self.submissions, event))
+        if isinstance(event, ReceiptRevealed):
+            return replace(self, revealed=(*self.revealed, event))
+        return replace(self, **{_FIELDS[type(event)]: event})  # type: ignore[arg-type]  # the table pairs them
+
+
+_FIELDS: dict[type[Event], str] = {
+    RoundSealed: "sealed",
+    RoundClosed: "closed",
+    RoundSettled: "settled",
+    RoundVoided: "voided",
+    RoundFailed: "failed",
+}
+
+
+def rounds_of(history: tuple[Event, ...]) -> tuple[Round, ...]:
+    """A task's rounds, by number."""
+    found: dict[int, Round] = {}
+    for event in history:
+        if isinstance(event, RoundOpened):
+            found[event.round] = Round(event)
+        elif (number := getattr(event, "round", None)) in found:
+            found[number] = found[number].with_event(event)
+    return tuple(found.values())
+
+
+@dataclass(frozen=True)
+class Heritage:
+    """What a round inherits from the rounds before it.
+
+    `weights` is the reference of what the contract holds as base, None if no document names it. `closed`
+    counts closed rounds, later voided ones included; `earlier` holds weights digests of accepted updates.
+    """
+
+    weights: Reference | None
+    state: Reference | None = None
+    closed: int = 0
+    earlier: frozenset[bytes] = frozenset()
+    known: dict[str, Reference] = field(default_factory=dict)
+
+    def after_close(self, manifest: Manifest) -> Heritage:
+        """What the next round inherits when this one closed."""
+        accepted = {
+            bytes.fromhex(line.weights)
+            for line in manifest.submissions
+            if line.weights and line.verdict is Verdict.ACCEPTED
+        }
+        return Heritage(
+            manifest.weights,
+            manifest.state,
+            self.closed + 1,
+            self.earlier | accepted,
+            {**self.known, manifest.weights.sha256: manifest.weights},
+        )
+
+    def after_reset(self, weights: bytes) -> Heritage:
+        """Governance went back: the rule starts without memory."""
+        return replace(self, weights=self.known.get(weights.hex()), state=None)
+
+
+class Record:
+    """A task as chain and store have it, read once.
+
+    Raises BlobUnavailable, StoreError or DocumentError where a document is asked for that cannot be had.
+    """
+
+    def __init__(self, ledger: Ledger, store: BlobStore, task: int) -> None:
+        self.ledger = ledger
+        self.store = store
+        self.task = task
+        self.history = ledger.history(task)
+        self.rounds = rounds_of(self.history)
+        self._manifests: dict[int, Manifest] = {}
+
+    def read(self, cid: Cid, limit: int) -> bytes:
+        """Read a blob of at most `limit` bytes; this method is the decision's `Read`."""
+        return read_bytes(self.store, cid, limit)
+
+    def document(self, id_: bytes) -> bytes:
+        """A document's bytes by its id; a store that gives other bytes has not served it."""
+        data = self.read(Cid.of_document(id_), MAX_DOCUMENT_BYTES)
+        if sha256(data) != id_:
+            raise BlobUnavailable(f"The store gave other bytes than document {id_.hex()}.")
+        return data
+
+    def blob(self, reference: Reference) -> bytes:
+        """A referenced blob's bytes: CID, size and SHA-256 all hold, or StoreError."""
+        data = self.read(reference.parsed(), reference.size)
+        if len(data) != reference.size or sha256(data).hex() != reference.sha256:
+            raise StoreError(f"Blob {reference.cid} is not what its reference says.")
+        return data
+
+    @property
+    def created(self) -> TaskCreated:
+        """The task's creation, with its final numbers."""
+        return next(event for event in self.history if isinstance(event, TaskCreated))
+
+    def terms(self) -> Terms:
+        """The terms that the task was created with."""
+        return Terms.decode(self.document(self.created.params.terms))
+
+    def round(self, number: int) -> Round:
+        """One round; KeyError if it was never opened."""
+        for round_ in self.rounds:
+            if round_.number == number:
+                return round_
+        raise KeyError(number)
+
+    def announcement(self, round_: Round) -> Announcement:
+        """What the round was opened with."""
+        return Announcement.decode(self.document(round_.opened.announcement))
+
+    def manifest(self, round_: Round) -> Manifest:
+        """What the round was closed with."""
+        assert round_.closed is not None, "only a closed round has a manifest"
+        if round_.number not in self._manifests:
+            self._manifests[round_.number] = Manifest.decode(self.document(round_.closed.manifest))
+        return self._manifests[round_.number]
+
+    def heritage(self, until: int | None = None) -> Heritage:
+        """What round `until` inherited (None: what the next round will)."""
+        first = self.terms().weights
+        heritage = Heritage(first, known={first.sha256: first})
+        for event in self._changes(until):
+            if isinstance(event, RoundClosed):
+                heritage = heritage.after_close(self.manifest(self.round(event.round)))
+            else:
+                heritage = heritage.after_reset(event.weights)
+        return heritage
+
+    def _changes(self, until: int | None) -> Iterator[RoundClosed | WeightsReset]:
+        """What changed the task's weights, in chain order, before round `until` opened."""
+        for event in self.history:
+            if isinstance(event, RoundOpened) and event.round == until:
+                return
+            if isinstance(event, RoundClosed | WeightsReset):
+                yield event
+
+    def facts(self, round_: Round) -> Facts:
+        """Everything that this round is decided from."""
+        heritage = self.heritage(round_.number)
+        announcement = self.announcement(round_)
+        if announcement.base.sha256 != round_.opened.weights.hex():
+            raise DocumentError(
+                f"Round {round_.number} was announced on other weights than it was opened on."
+            )
+        return Facts(
+            self._context(round_, announcement),
+            self.terms(),
+            self.blob(announcement.base),
+            self.blob(heritage.state) if heritage.state else None,
+            heritage.closed + 1,
+            heritage.earlier,
+            tuple(Submission(event.trainer, event.receipt) for event in round_.submissions),
+        )
+
+    def _context(self, round_: Round, announcement: Announcement) -> Context:
+        ledger, opened = self.ledger, round_.opened
+        seed = digests.seed(ledger.chain_id, ledger.contract, self.task, opened.round, opened.announcement)
+        submissions = ((event.trainer, event.receipt) for event in round_.submissions)
+        return Context(
+            ledger.chain_id,
+            ledger.contract,
+            self.task,
+            opened.round,
+            announcement,
+            digests.accumulate(seed, submissions),
+        )

@@ -1,0 +1,254 @@
+"""`fl verify`: decide every round again from chain and store, and compare.
+
+Nothing is trusted but the chain's answers: each document and blob is checked against its digest, each
+verdict, share and weight is decided anew by the function that the aggregator itself calls. Nothing stops the
+walk: what differs is a mismatch, what nobody can check any more is said and counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aggregator import accounts, scoring
+from aggregator.comparison import RecordedUtility, Troubles, compare, compare_lines, recorded_rule
+from aggregator.decision import decide
+from aggregator.findings import Finding, Findings
+from aggregator.record import Record, Round
+from aggregator.types import Closed, Failed, Read, Rule, Utility
+from fl import weights
+from fl.canonical import sha256
+from fl.documents import Line, Manifest, Receipt, Terms, Verdict
+from fl.errors import BlobDamaged, BlobUnavailable, FedledgerError, UsageError
+from fl.ledger.types import RoundClosed, WeightsReset
+from fl.store.cid import Cid
+
+MakeRule = Callable[[Terms], Rule]
+"""Builds the rule that the terms name from what is installed. Raises UsageError for an unknown one."""
+
+MakeUtility = Callable[[Terms, bytes | None], Utility]
+"""Builds the utility from the terms and the validation set. Raises UsageError when it cannot."""
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What this machine has installed to decide with, and whom to tell about progress."""
+
+    rule: MakeRule
+    utility: MakeUtility
+    progress: Callable[[int, int], None] = lambda _done, _all: None
+
+
+def verify(record: Record, tools: Tools) -> tuple[Finding, ...]:
+    """Check everything that a task put on the chain; findings in the order of the rounds."""
+    findings = Findings()
+    with findings.about(None, "terms", ok="agree with the chain; initial weights are there"):
+        _terms(record, findings)
+    with findings.about(None, "resets"):
+        _resets(record, findings)
+    for done, round_ in enumerate(record.rounds):
+        tools.progress(done, len(record.rounds))
+        _Replay(record, round_, tools, findings).run()
+    with findings.about(None, "accounts", ok="every payment, balance and reputation follows from the rounds"):
+        accounts.check(record, findings)
+    tools.progress(len(record.rounds), len(record.rounds))
+    return findings.all()
+
+
+# --- the task
+
+
+def _terms(record: Record, findings: Findings) -> None:
+    terms, params = record.terms(), record.created.params
+    agreed = {
+        "weights": (terms.weights.sha256, params.weights.hex()),
+        "reward": (int(terms.reward), params.reward),
+        "quorum": (terms.quorum, params.quorum),
+        "window": (terms.window, params.window),
+        "close window": (terms.close_window, params.close_window),
+        "settle delay": (terms.settle_delay, params.settle_delay),
+    }
+    for name, (said, held) in agreed.items():
+        findings.expect(said == held, f"{name}: the terms say {said}, the contract holds {held}")
+    record.blob(terms.weights)
+
+
+def _resets(record: Record, findings: Findings) -> None:
+    """Governance may go back to initial weights or an earlier round's, to nothing else."""
+    known = {record.created.params.weights}
+    for event in record.history:
+        if isinstance(event, RoundClosed):
+            known.add(event.weights)
+        if isinstance(event, WeightsReset):
+            back = event.weights in known
+            findings.expect(back, f"weights were reset to {event.weights.hex()}, which no round produced")
+
+
+# --- one round
+
+
+class _Replay:
+    """One round, decided again."""
+
+    def __init__(self, record: Record, round_: Round, tools: Tools, findings: Findings) -> None:
+        self.record = record
+        self.round = round_
+        self.tools = tools
+        self.findings = findings
+        self.troubles = Troubles()
+
+    def run(self) -> None:
+        """Check announcement, manifest or failure, and say what governance did."""
+        number, findings = self.round.number, self.findings
+        with findings.about(number, "announcement"):
+            self._announcement()
+        if self.round.closed:
+            with findings.about(number, "round", ok="closed as its submissions demand"):
+                self._closed()
+        elif self.round.failed:
+            with findings.about(number, "round"):
+                self._failed()
+        elif not self.round.voided:
+            with findings.about(number, "round"):
+                findings.note("still open")
+        if self.round.voided:
+            with findings.about(number, "round"):
+                findings.note("voided by governance: nobody was paid or rated")
+
+    def _announcement(self) -> None:
+        record, opened, expect = self.record, self.round.opened, self.findings.expect
+        announcement, ledger = record.announcement(self.round), record.ledger
+        said = (announcement.chain_id, announcement.contract, announcement.task, announcement.round)
+        expect(
+            said == (ledger.chain_id, ledger.contract, record.task, opened.round), "announces another round"
+        )
+        held = opened.weights.hex()
+        expect(announcement.base.sha256 == held, "announces other weights than the round was opened on")
+        inherited = record.heritage(opened.round).weights
+        expect(
+            inherited is not None and inherited.sha256 == held,
+            "the round was opened on other weights than the last closed round left",
+        )
+
+    def _failed(self) -> None:
+        assert self.round.failed is not None, "called for failed rounds"
+        said = self.round.failed.reason.rstrip(b"\0").decode("ascii", "replace")
+        if not self.round.submissions:
+            self.findings.note(f"failed without a submission: {said}")
+            return
+        decision = self._decide(None)
+        if isinstance(decision, Closed):
+            self.findings.note(f"failed in spite of a quorum: {said}")
+        else:
+            self.findings.note(f"failed: {said}; decided again: {decision.reason}")
+
+    def _closed(self) -> None:
+        manifest = self.record.manifest(self.round)
+        self._told(manifest)
+        self.record.blob(manifest.weights)
+        for line in manifest.submissions:
+            if line.verdict is Verdict.UNAVAILABLE:
+                self._denied(line)
+        decision = self._decide(manifest)
+        if isinstance(decision, Closed):
+            compare(manifest, decision.manifest, self.troubles, self.findings)
+        else:
+            self.findings.mismatch(f"closed, but decided again it fails: {decision.reason}")
+            compare_lines(manifest.submissions, decision.lines, self.troubles, self.findings)
+
+    def _told(self, manifest: Manifest) -> None:
+        """What the aggregator told the contract must be what it wrote into the manifest."""
+        closed, expect = self.round.closed, self.findings.expect
+        assert closed is not None, "called for closed rounds"
+        held = closed.weights.hex()
+        expect(manifest.weights.sha256 == held, f"the contract was told other weights: {held}")
+        submitted = [(event.trainer, event.receipt.hex()) for event in self.round.submissions]
+        written = [(line.trainer, line.receipt) for line in manifest.submissions]
+        expect(written == submitted, "the manifest lists other submissions than the chain")
+        for entry, line in zip(closed.entries, manifest.submissions, strict=False):
+            told, said = (entry.trainer, entry.share, entry.quality), (line.trainer, line.share, line.quality)
+            expect(told == said, f"the contract was told {told}, the manifest says {said}")
+
+    def _denied(self, line: Line) -> None:
+        """An `unavailable` is the aggregator's word: say what is there now, and what a reveal settles."""
+        if self._revealed_in_time(line):
+            self.findings.note(f"{line.trainer}: called unavailable, but its receipt was revealed in time")
+        try:
+            receipt = Receipt.decode(self.record.document(bytes.fromhex(line.receipt)))
+            self.record.blob(receipt.update)
+            self.record.blob(receipt.details)
+        except FedledgerError as error:
+            self.findings.unchecked(f"{line.trainer}: called unavailable, and is: {error.message}")
+        else:
+            self.findings.unchecked(f"{line.trainer}: published late or denied: cannot be told apart")
+
+    def _revealed_in_time(self, line: Line) -> bool:
+        """Whether the receipt was on the chain in the first half of the close window."""
+        sealed = self.round.sealed.at.time if self.round.sealed else self.round.opened.deadline
+        half = sealed + self.record.created.params.close_window // 2
+        return any(
+            event.trainer == line.trainer
+            and event.at.time <= half
+            and sha256(event.receipt).hex() == line.receipt
+            for event in self.round.revealed
+        )
+
+    # --- deciding again
+
+    def _decide(self, manifest: Manifest | None) -> Closed | Failed:
+        facts = self.record.facts(self.round)
+        rule = self._rule(facts.terms, manifest)
+        utility = self._utility(facts.terms, manifest)
+        return decide(facts, rule, utility, self._reader(manifest))
+
+    def _rule(self, terms: Terms, manifest: Manifest | None) -> Rule:
+        try:
+            return self.tools.rule(terms)
+        except UsageError as error:
+            if manifest is None:
+                raise
+            self.findings.unchecked(f"the aggregate: {error.message}")
+            return recorded_rule(manifest, weights.decode(self.record.blob(manifest.weights), terms.order))
+
+    def _utility(self, terms: Terms, manifest: Manifest | None) -> Utility:
+        own = self._own_utility(terms)
+        if manifest is None or manifest.utilities is None:
+            return own or (lambda _mask, _arrays: 0)
+        try:
+            table = scoring.decode_table(self.record.blob(manifest.utilities))
+        except FedledgerError as error:
+            self.findings.mismatch(f"utilities: {error.message}")
+            table = {}
+        return RecordedUtility(terms, table, own, self.findings)
+
+    def _own_utility(self, terms: Terms) -> Utility | None:
+        validation = terms.scoring.validation
+        try:
+            return self.tools.utility(terms, self.record.blob(validation) if validation else None)
+        except UsageError as error:
+            if scoring.needs_table(terms):
+                self.findings.unchecked(f"utilities: {error.message}")
+            return None
+
+    def _reader(self, manifest: Manifest | None) -> Read:
+        """Read as the aggregator did: what it called unavailable stays so, and is judged by `_denied`."""
+        lines = manifest.submissions if manifest else ()
+        receipts = {Cid.of_document(event.receipt): event.receipt.hex() for event in self.round.submissions}
+        denied = {line.receipt for line in lines if line.verdict is Verdict.UNAVAILABLE}
+        current = ""
+
+        def read(cid: Cid, limit: int) -> bytes:
+            nonlocal current
+            current = receipts.get(cid, current)
+            if current in denied:
+                raise BlobUnavailable("the aggregator called it unavailable")
+            try:
+                return self.record.read(cid, limit)
+            except BlobDamaged as error:
+                self.troubles.damaged[current] = error.message
+                raise
+            except BlobUnavailable as error:
+                self.troubles.gone[current] = error.message
+                raise
+
+        return read

@@ -1,0 +1,112 @@
+"""Which chain and which store: choosing adapters, for composition roots only.
+
+A chain is an http(s) address of a JSON-RPC node or an embedded chain's file; a store is the address of an
+IPFS node's API (http(s) or a multiaddr such as /ip4/127.0.0.1/tcp/5001) or an embedded store's folder.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from eth_account.signers.local import LocalAccount
+from eth_utils.address import is_address, to_checksum_address
+
+from fl.chain.node import EmbeddedNode
+from fl.chain.provider import EmbeddedProvider
+from fl.errors import UsageError
+from fl.ledger.contract import Web3Ledger
+from fl.ledger.node import http_provider
+from fl.ledger.port import Ledger
+from fl.ledger.types import Address
+from fl.store.embedded import EmbeddedStore
+from fl.store.kubo import KuboStore
+from fl.store.port import BlobStore
+
+_FILE = "deployment.json"
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """Where one task lives; relative paths are seen from the folder that the deployment was read from."""
+
+    chain: str
+    contract: Address
+    task: int
+    store: str
+
+    def write(self, folder: Path) -> None:
+        """Write it into a run's folder; afterwards the folder counts as set up."""
+        part = folder / f"{_FILE}.part"
+        part.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        part.replace(folder / _FILE)
+
+    @classmethod
+    def exists(cls, folder: Path) -> bool:
+        """Whether the folder was set up."""
+        return (folder / _FILE).is_file()
+
+    @classmethod
+    def read(cls, folder: Path) -> Deployment:
+        """Read a run's folder. Raises UsageError when it is none."""
+        try:
+            said = json.loads((folder / _FILE).read_text(encoding="utf-8"))
+            chain, store = _inside(folder, said["chain"]), _inside(folder, said["store"])
+            return cls(chain, _address(said["contract"]), int(said["task"]), store)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UsageError(
+                f"{folder} is not the folder of a run: {_FILE} is missing or broken.",
+                "Name a folder that `fl run` made, or give --rpc, --contract, --task and --store.",
+            ) from error
+
+
+def deployment(
+    folder: Path | None, rpc: str | None, contract: str | None, task: int | None, store: str | None
+) -> Deployment:
+    """From a run's folder, or from the four options; options win. Raises UsageError for too little."""
+    given = {"chain": rpc, "contract": contract and _address(contract), "task": task, "store": store}
+    known: dict[str, Any] = asdict(Deployment.read(folder)) if folder else {}
+    known.update({name: value for name, value in given.items() if value is not None})
+    missing = [_OPTIONS[name] for name in given if name not in known]
+    if missing:
+        raise UsageError(f"Missing: {', '.join(missing)}.", "Or name the folder of a run.")
+    return Deployment(**known)
+
+
+_OPTIONS = {"chain": "--rpc", "contract": "--contract", "task": "--task", "store": "--store"}
+
+
+def open_ledger(place: Deployment, account: LocalAccount | None = None) -> Ledger:
+    """The deployment's contract, in the name of `account` (None: reading only)."""
+    return Web3Ledger(open_chain(place.chain), place.contract, account)
+
+
+@cache
+def open_chain(chain: str) -> Any:  # a web3 provider: no type of web3 is named here
+    """A provider for a node's address or an embedded chain's file."""
+    if chain.startswith(("http://", "https://")):
+        return http_provider(chain)
+    return EmbeddedProvider(EmbeddedNode.open(Path(chain)))
+
+
+def open_store(store: str) -> BlobStore:
+    """A store at an IPFS node's address, or in a folder that is there."""
+    if store.startswith(("http://", "https://", "/ip4/", "/ip6/", "/dns")):
+        return KuboStore(store)
+    if not Path(store).is_dir():
+        raise UsageError(f"There is no store in {store}.")
+    return EmbeddedStore(Path(store))
+
+
+def _address(text: str) -> Address:
+    if not is_address(text):
+        raise UsageError(f"{text!r} is not an address.", "An address is 0x and 40 hexadecimal digits.")
+    return Address(to_checksum_address(text))
+
+
+def _inside(folder: Path, place: str) -> str:
+    """A relative path, seen from the folder; addresses stay as they are."""
+    return place if "://" in place or place.startswith("/") else str(folder / place)

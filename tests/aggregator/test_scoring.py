@@ -1,0 +1,278 @@
+"""What updates were worth: Shapley's axioms, the arithmetic of shares, guards, and the table's bytes."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import permutations
+
+import numpy as np
+import pytest
+from aggregator import scoring
+from aggregator.types import Update
+from fl.errors import DocumentError, UsageError
+from hypothesis import given
+from hypothesis import strategies as st
+
+UTILITY = st.integers(-(10**8), 10**8)
+
+
+@st.composite
+def games(draw, most=4):
+    players = draw(st.integers(1, most))
+    utilities = draw(st.lists(UTILITY, min_size=2**players, max_size=2**players))
+    return players, dict(enumerate(utilities))
+
+
+def by_definition(table, players):
+    """The mean of a player's marginal contribution over every order in which players may arrive."""
+    orders = list(permutations(range(players)))
+    values = [Fraction(0)] * players
+    for order in orders:
+        mask = 0
+        for player in order:
+            values[player] += Fraction(table[mask | 1 << player] - table[mask], len(orders))
+            mask |= 1 << player
+    return values
+
+
+def updates(*examples):
+    return [Update(f"trainer {i}", {}, count, {}) for i, count in enumerate(examples)]
+
+
+# --- Shapley values
+
+
+@given(games())
+def test_a_shapley_value_is_the_mean_marginal_contribution_over_all_orders(game):
+    players, table = game
+    assert scoring.shapley(table, players) == by_definition(table, players)
+
+
+@given(games(most=6))
+def test_efficiency_the_values_add_up_to_what_everybody_gained_together(game):
+    players, table = game
+    assert sum(scoring.shapley(table, players)) == table[2**players - 1] - table[0]
+
+
+@given(games())
+def test_symmetry_swapping_two_players_swaps_their_values(game):
+    players, table = game
+    swapped = {_swap(mask, players): utility for mask, utility in table.items()}
+    values = scoring.shapley(table, players)
+    assert scoring.shapley(swapped, players) == [values[-1], *values[1:-1], values[0]][:players]
+
+
+def _swap(mask, players):
+    last = players - 1
+    first_bit, last_bit = mask & 1, mask >> last & 1
+    if last == 0:
+        return mask
+    return mask & ~1 & ~(1 << last) | last_bit | first_bit << last
+
+
+@given(games())
+def test_null_player_who_changes_no_coalition_has_value_zero(game):
+    players, table = game
+    with_null = table | {mask | 1 << players: utility for mask, utility in table.items()}
+    assert scoring.shapley(with_null, players + 1) == [*scoring.shapley(table, players), 0]
+
+
+@given(st.data())
+def test_additivity_the_value_in_a_sum_of_games_is_the_sum_of_values(data):
+    players, one = data.draw(games())
+    other = {mask: data.draw(UTILITY) for mask in one}
+    together = {mask: one[mask] + other[mask] for mask in one}
+    pairs = zip(scoring.shapley(one, players), scoring.shapley(other, players), strict=True)
+    assert scoring.shapley(together, players) == [a + b for a, b in pairs]
+
+
+# --- shares
+
+
+@given(st.lists(st.fractions(), min_size=1, max_size=8))
+def test_a_share_is_the_floor_of_a_million_times_its_part_of_what_is_positive(values):
+    shares = scoring.in_proportion(values)
+    total = sum(value for value in values if value > 0)
+    for value, share in zip(values, shares, strict=True):
+        if value <= 0:
+            assert share == 0
+        else:
+            assert share <= 10**6 * value / total < share + 1
+    assert not total or 10**6 - len(values) < sum(shares) <= 10**6
+
+
+def test_nobody_of_positive_value_means_no_share_at_all():
+    assert scoring.in_proportion([Fraction(0), Fraction(-3)]) == [0, 0]
+
+
+def test_shapley_shares_are_in_proportion_to_the_positive_values(make_terms):
+    # 0 gains 3 alone, 1 gains 1, 2 loses 2; no synergy, so these are their values
+    worth = [3_000_000, 1_000_000, -2_000_000]
+    table = {mask: sum(w for i, w in enumerate(worth) if mask >> i & 1) for mask in range(8)}
+    assert scoring.shares(make_terms(scoring="shapley"), updates(1, 1, 1), table) == [750_000, 250_000, 0]
+
+
+@pytest.mark.parametrize(("gain", "expected"), [(1000, [1, 1]), (1001, [1_000_000, 0])])
+def test_up_to_the_minimum_gain_everybody_who_did_no_harm_shares_equally(make_terms, gain, expected):
+    table = {0: 5, 1: 5 + gain, 2: 5, 3: 5 + gain}
+    assert scoring.shares(make_terms(scoring="shapley", minimum_gain=1000), updates(1, 1), table) == expected
+
+
+def test_below_the_minimum_gain_sabotage_is_still_not_paid(make_terms):
+    table = {0: 0, 1: 10, 2: -500_000, 3: -499_990}
+    assert scoring.shares(make_terms(scoring="shapley", minimum_gain=1000), updates(1, 1), table) == [1, 0]
+
+
+def test_the_minimum_gain_looks_at_the_best_coalition_not_at_everybody_together(make_terms):
+    table = {0: 0, 1: 500_000, 2: -900_000, 3: -400_000}
+    terms = make_terms(scoring="shapley", minimum_gain=1000)
+    assert scoring.shares(terms, updates(1, 1), table) == [1_000_000, 0]
+
+
+def test_equal_shares_are_one_each(make_terms):
+    assert scoring.shares(make_terms(scoring="equal"), updates(5, 50, 500), {}) == [1, 1, 1]
+
+
+def test_shares_by_examples_are_in_proportion_to_them(make_terms):
+    assert scoring.shares(make_terms(scoring="examples"), updates(1, 2, 3), {}) == [166_666, 333_333, 500_000]
+
+
+# --- what it costs
+
+
+def test_a_game_that_the_budget_does_not_cover_is_refused_with_the_names_of_the_other_rules(make_terms):
+    terms = make_terms(scoring="shapley", budget=1024)
+    scoring.demand_affordable(terms, 10)
+    with pytest.raises(UsageError) as refusal:
+        scoring.demand_affordable(terms, 11)
+    assert "2,048 evaluations" in refusal.value.message
+    assert '"equal"' in refusal.value.hint
+    assert '"examples"' in refusal.value.hint
+
+
+@pytest.mark.parametrize("rule", ["equal", "examples"])
+def test_shares_that_need_no_utility_have_no_budget_unless_a_guard_needs_one(make_terms, rule):
+    scoring.demand_affordable(make_terms(scoring=rule, budget=1), 500)
+    with pytest.raises(UsageError):
+        scoring.demand_affordable(make_terms(scoring=rule, budget=1, guard="best"), 500)
+
+
+# --- the model of a coalition
+
+
+BASE = {"w": np.zeros(2, np.float32), "n": np.array(0, np.int64)}
+
+
+def update(w, n, examples):
+    return Update("", {"w": np.array(w, np.float32), "n": np.array(n, np.int64)}, examples, {})
+
+
+def test_the_model_of_a_coalition_is_the_mean_weighted_by_examples_in_the_dtypes_of_the_base():
+    members = [update([1, 2], 1, 3), update([100, 100], 9, 7), update([5, 6], 2, 1)]
+    model = scoring.coalition(0b101, members, BASE)
+    assert model["w"].dtype == np.float32
+    assert model["w"].tolist() == [2.0, 3.0]
+    assert model["n"].dtype == np.int64
+    assert model["n"] == 1  # 1.25, half to even
+
+
+def test_nobody_s_model_is_the_base():
+    assert scoring.coalition(0, [update([1, 2], 1, 3)], BASE) is BASE
+
+
+@given(st.lists(st.floats(-1e3, 1e3, width=32), min_size=3, max_size=3))
+def test_the_mean_is_summed_in_chain_order_in_float64_so_its_bits_are_the_same_everywhere(values):
+    members = [update([value, -value], i, i + 1) for i, value in enumerate(values)]
+    first, second, third = (float(value) for value in values)
+    mean = (first * 1 + second * 2 + third * 3) / 6
+    assert scoring.coalition(7, members, BASE)["w"].tolist() == [np.float32(mean), np.float32(-mean)]
+
+
+def test_every_coalition_is_measured_once_on_its_own_model():
+    members, asked = [update([1, 0], 0, 1), update([0, 1], 0, 1)], []
+
+    def utility(mask, model):
+        asked.append((mask, model["w"].tolist()))
+        return mask * 10
+
+    assert scoring.measure(members, BASE, utility) == {0: 0, 1: 10, 2: 20, 3: 30}
+    assert asked == [(0, [0, 0]), (1, [1, 0]), (2, [0, 1]), (3, [0.5, 0.5])]
+
+
+# --- guards
+
+
+def chosen(guard, table, players=2):
+    members = updates(*[1] * players)
+    return [members.index(member) for member in scoring.guarded(guard, members, table)]
+
+
+def test_without_a_guard_everybody_is_in_the_aggregate():
+    assert chosen("none", {}) == [0, 1]
+
+
+def test_positive_lets_in_who_has_a_positive_value_and_not_who_has_none():
+    assert chosen("positive", {0: 0, 1: 8, 2: -2, 3: 6}) == [0]
+    assert chosen("positive", {0: 0, 1: 8, 2: 0, 3: 8}) == [0]
+    assert chosen("positive", {0: 0, 1: -1, 2: -1, 3: -2}) == []
+
+
+def test_best_lets_in_the_coalition_of_highest_utility():
+    assert chosen("best", {0: 0, 1: 8, 2: 9, 3: 5}) == [1]
+    assert chosen("best", {0: 10, 1: 8, 2: 9, 3: 5}) == []
+
+
+def test_of_equally_good_coalitions_the_larger_wins_then_the_one_that_submitted_first():
+    assert chosen("best", {0: 9, 1: 9, 2: 9, 3: 9}) == [0, 1]
+    assert chosen("best", {0: 0, 1: 9, 2: 9, 3: 5}) == [0]
+    game = {mask: 9 if mask.bit_count() == 2 else 0 for mask in range(8)}
+    assert chosen("best", game, players=3) == [0, 1]
+
+
+# --- the table as a blob
+
+
+@given(games(most=5))
+def test_a_table_comes_back_from_its_bytes(game):
+    _, table = game
+    assert scoring.decode_table(scoring.encode_table(table)) == table
+
+
+def test_equal_tables_have_equal_bytes_whatever_their_order():
+    assert scoring.encode_table({2: 5, 0: -1, 11: 7}) == b"fedledger utilities 1\n0 -1\n2 5\nb 7\n"
+    assert scoring.encode_table({0: -1, 11: 7, 2: 5}) == scoring.encode_table({2: 5, 0: -1, 11: 7})
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"0 1\n",
+        b"fedledger utilities 2\n0 1\n",
+        b"fedledger utilities 1\n0 1",
+        b"fedledger utilities 1\n0 1\r\n",
+        b"fedledger utilities 1\n0  1\n",
+        b"fedledger utilities 1\n0 01\n",
+        b"fedledger utilities 1\n0 +1\n",
+        b"fedledger utilities 1\n0 1_0\n",
+        b"fedledger utilities 1\n0 1.0\n",
+        b"fedledger utilities 1\nA 1\n",
+        b"fedledger utilities 1\n1 1\n0 1\n",
+        b"fedledger utilities 1\n0 1\n0 1\n",
+        b"fedledger utilities 1\n0 1\n0 2\n",
+        b"fedledger utilities 1\n0 " + b"9" * 5000 + b"\n",
+        "fedledger utilities 1\n0 ١\n".encode(),
+    ],
+)
+def test_any_other_table_is_refused(data):
+    with pytest.raises(DocumentError):
+        scoring.decode_table(data)
+
+
+@given(st.binary(max_size=64).map(lambda tail: b"fedledger utilities 1\n" + tail) | st.binary(max_size=64))
+def test_arbitrary_bytes_are_a_table_s_own_or_refused(data):
+    try:
+        table = scoring.decode_table(data)
+    except DocumentError:
+        return
+    assert scoring.encode_table(table) == data
