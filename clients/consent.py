@@ -1,0 +1,124 @@
+"""What a site holds against its terms and the chain before it joins, trains, or lets anything out.
+
+Every check raises ConsentError with the difference it found. None of them reads chain or store.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from fl import weights
+from fl.canonical import Setting, decode_settings, sha256
+from fl.documents import Announcement, Privacy, Reference, Tensor, Terms
+from fl.errors import ConsentError, WeightsError
+from fl.ledger.types import Address, RoundOpened, Task
+from fl.weights import Arrays
+
+
+def check_terms(terms: Terms, task: Task) -> None:
+    """The terms are the task's own, and every number that the contract holds is theirs."""
+    agreed = {
+        "digest": (terms.id.hex(), task.terms.hex()),
+        "reward": (int(terms.reward), task.reward),
+        "quorum": (terms.quorum, task.quorum),
+        "window": (terms.window, task.window),
+        "close window": (terms.close_window, task.close_window),
+        "settle delay": (terms.settle_delay, task.settle_delay),
+    }
+    for name, (said, held) in agreed.items():
+        if said != held:
+            raise ConsentError(f"The {name} of the terms is {said}; the contract's task has {held}.")
+
+
+def check_initial_weights(terms: Terms, task: Task) -> None:
+    """A task that has had no round holds the terms' initial weights."""
+    if task.round == 0 and terms.weights.sha256 != task.weights.hex():
+        said, held = terms.weights.sha256, task.weights.hex()
+        raise ConsentError(f"The terms start from the weights {said}; the contract holds {held}.")
+
+
+def check_announcement(
+    announcement: Announcement, opened: RoundOpened, chain_id: int, contract: Address, account: Address
+) -> None:
+    """The announcement is of this very round, of its base, and for this trainer."""
+    here = (chain_id, contract, opened.task, opened.round, opened.weights.hex())
+    there = (
+        announcement.chain_id,
+        announcement.contract,
+        announcement.task,
+        announcement.round,
+        announcement.base.sha256,
+    )
+    if here != there:
+        raise ConsentError(f"Round {opened.round} was opened with the announcement of another round or base.")
+    if announcement.invited is not None and account not in announcement.invited:
+        raise ConsentError(f"Round {opened.round} does not ask for this site.")
+
+
+def settings(terms: Terms, announcement: Announcement) -> dict[str, Setting]:
+    """The terms' training settings and those of the round, which may add to them, never change them."""
+    agreed, announced = decode_settings(terms.training), decode_settings(announcement.settings)
+    for name, value in announced.items():
+        if name in agreed and agreed[name] != value:
+            raise ConsentError(
+                f"Round {announcement.round} sets {name} to {value!r}; the terms say {agreed[name]!r}."
+            )
+    return agreed | announced
+
+
+# --- weights
+
+
+def check_base_size(reference: Reference, terms: Terms) -> None:
+    """Before anything is fetched: no more bytes than the terms' tensors and a header can have."""
+    content = sum(_bytes(tensor) for tensor in terms.tensors)
+    if not content < reference.size <= content + weights.MAX_HEADER_BYTES + 8:
+        raise ConsentError(
+            f"The base weights have {reference.size} bytes; the terms' tensors take {content} and a header."
+        )
+
+
+def _bytes(tensor: Tensor) -> int:
+    return math.prod(tensor.shape) * weights.DTYPES[tensor.dtype].itemsize
+
+
+def read_base(data: bytes, reference: Reference, terms: Terms) -> Arrays:
+    """The base weights: the referenced bytes, with exactly the terms' tensors."""
+    if len(data) != reference.size or sha256(data).hex() != reference.sha256:
+        raise ConsentError("The store gave other base weights than the round was opened on.")
+    try:
+        arrays = weights.decode(data, terms.order)
+    except WeightsError as error:
+        raise ConsentError(f"The base weights are not those of the terms: {error.message}") from error
+    check_tensors("The base weights", arrays, terms)
+    return arrays
+
+
+def check_tensors(what: str, arrays: Arrays, terms: Terms) -> None:
+    """Names, dtypes and shapes are the terms', and every number is finite."""
+    if arrays.keys() != set(terms.order):
+        raise ConsentError(f"{what} have other tensors than the terms list.")
+    for tensor in terms.tensors:
+        array = arrays[tensor.name]
+        if array.shape != tensor.shape or array.dtype != weights.DTYPES[tensor.dtype]:
+            said, found = f"{tensor.dtype} {tensor.shape}", f"{array.dtype} {array.shape}"
+            raise ConsentError(f"{what} have {tensor.name!r} as {found}; the terms say {said}.")
+    if not weights.all_finite(arrays):
+        raise ConsentError(f"{what} hold numbers that are not finite.")
+
+
+# --- what leaves the site
+
+
+def check_claims(examples: int, metrics: Mapping[str, float], privacy: Privacy | None, terms: Terms) -> None:
+    """Examples within the terms' limit, every listed metric finite, privacy spent where there is a budget."""
+    if not 1 <= examples <= terms.limits.examples:
+        raise ConsentError(
+            f"An update of {examples} examples was made; the terms allow 1 to {terms.limits.examples}."
+        )
+    for metric in terms.metrics:
+        if not math.isfinite(metrics.get(metric.name, math.nan)):
+            raise ConsentError(f"The app reports no finite metric {metric.name!r}, and the terms list it.")
+    if terms.privacy is not None and privacy is None:
+        raise ConsentError("The terms have a privacy budget, and the app does not say what it spent.")

@@ -1,0 +1,101 @@
+"""Receipts between being written and being published: on the site's own disk, one a round, for the site only.
+
+FOLDER/receipts/TASK-ROUND-CONTRACT-TRAINER.json   the receipt's bytes; the key of an update is in there
+FOLDER/salt                                        32 random bytes, made once
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from fl.documents import Receipt
+from fl.errors import UsageError
+
+_SALT_BYTES = 32
+
+
+class Outbox:
+    """Files below `folder`, which is made if it is missing; nobody else can read them.
+
+    Raises UsageError when the folder cannot be used.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._receipts = folder / "receipts"
+        self._salt = folder / "salt"
+        with _using(folder):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._receipts.mkdir(mode=0o700, exist_ok=True)
+
+    def put(self, receipt: Receipt) -> Receipt:
+        """Keep a receipt durably and return the one that counts: a round's first is never replaced.
+
+        Its digest may be on the chain already, and with another receipt its update could not be opened.
+        """
+        path = self._path(receipt)
+        with _using(self._receipts):
+            _write_new(path, receipt.encode())
+            return Receipt.decode(path.read_bytes())
+
+    def receipts(self) -> tuple[Receipt, ...]:
+        """Everything that is in there, in a fixed order. Raises DocumentError for a damaged file."""
+        with _using(self._receipts):
+            files = sorted(self._receipts.glob("*.json"))
+            return tuple(Receipt.decode(file.read_bytes()) for file in files)
+
+    def drop(self, receipt: Receipt) -> None:
+        """Take a receipt out for good; harmless when it is gone already."""
+        with _using(self._receipts):
+            self._path(receipt).unlink(missing_ok=True)
+            _sync_folder(self._receipts)
+
+    def salt(self) -> bytes:
+        """The site's own 32 random bytes, for commitments that nobody can guess."""
+        with _using(self._salt.parent):
+            _write_new(self._salt, secrets.token_bytes(_SALT_BYTES))
+            return self._salt.read_bytes()
+
+    def _path(self, receipt: Receipt) -> Path:
+        name = f"{receipt.task}-{receipt.round}-{receipt.chain_id}-{receipt.contract}-{receipt.trainer}.json"
+        return self._receipts / name
+
+
+@contextmanager
+def _using(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(
+            f"The outbox {folder} cannot be used: {error.strerror or error}.",
+            "Check that it is a folder, that it is yours, and that the disk has room.",
+        ) from error
+
+
+def _write_new(path: Path, data: bytes) -> None:
+    """Write a file whole and durably, or leave the one that is there: link(2) never replaces."""
+    part = path.with_name(f"{path.name}.{secrets.token_hex(8)}.part")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(part, path)
+    except FileExistsError:
+        return
+    finally:
+        part.unlink()
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Put the names in a folder on the disk (fsync(2): syncing a file does not do it)."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

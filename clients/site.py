@@ -1,0 +1,265 @@
+"""The site: one member's own process in one task. What it does not check and sign does not leave it.
+
+Its order of work is join, announced, base, prepare, submit_due, publish_due. Each step done twice is
+harmless, and a process killed between any two is followed by one that goes on from chain and outbox.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from functools import cached_property
+
+from clients import consent
+from clients.outbox import Outbox
+from fl import sealing, weights
+from fl.canonical import MAX_DOCUMENT_BYTES, Setting, sha256
+from fl.documents import Announcement, Details, Privacy, Receipt, Reference, Terms
+from fl.errors import BlobUnavailable, ConsentError, Refused, UsageError
+from fl.ledger.port import Ledger
+from fl.ledger.types import Address, RoundOpened, Stage, Transaction, UpdateSubmitted
+from fl.store.cid import Cid
+from fl.store.port import BlobStore, put_bytes, read_bytes
+from fl.weights import Arrays
+
+Keys = Callable[[int], bytes]
+"""A round's sealing key: 32 bytes that no other round and no other update has."""
+
+
+def fresh_key(_round: int) -> bytes:
+    """A random key, never used before."""
+    return secrets.token_bytes(sealing.KEY_BYTES)
+
+
+def policy_digest(policy: bytes, salt: bytes) -> bytes:
+    """What `join` puts on the chain: SHA-256 of salt (32 bytes) ‖ policy, so that nobody can guess it."""
+    if len(salt) != 32:
+        raise UsageError(f"The salt of a policy has 32 bytes, not {len(salt)}.")
+    return sha256(salt + policy)
+
+
+class Site:
+    """A member's site in one task.
+
+    `ledger` calls in the member's name; `code` is the digest of the code that trains here, `data` the salted
+    commitment to the rows (32 bytes each). Raises UsageError for a ledger that only reads.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        store: BlobStore,
+        task: int,
+        outbox: Outbox,
+        *,
+        code: bytes,
+        data: bytes,
+        keys: Keys = fresh_key,
+    ) -> None:
+        if ledger.account is None:
+            raise UsageError("A site needs a ledger with its own account.")
+        self.account: Address = ledger.account
+        self.ledger = ledger
+        self.store = store
+        self.task = task
+        self.outbox = outbox
+        self.code = code
+        self.data = data
+        self.keys = keys
+
+    # --- consent
+
+    def join(self, terms: Terms, policy: bytes) -> Transaction:
+        """Consent to `terms` by joining the task; `policy` is the site's own policy's salted digest.
+
+        Raises ConsentError when the contract's task differs from the terms in anything.
+        """
+        task = self.ledger.task(self.task)
+        consent.check_terms(terms, task)
+        consent.check_initial_weights(terms, task)
+        self._check_code(terms)
+        return self.ledger.join_task(self.task, terms.id, policy)
+
+    @cached_property
+    def terms(self) -> Terms:
+        """The task's terms, to which this site consented by joining; they never change."""
+        return Terms.decode(self._document(self.ledger.task(self.task).terms))
+
+    def _check_code(self, terms: Terms) -> None:
+        if terms.code != self.code.hex():
+            raise ConsentError(
+                f"The terms approve the code {terms.code}; the code at this site is {self.code.hex()}.",
+                "Install the version of the code that the terms name.",
+            )
+
+    # --- what to train on
+
+    def announced(self, id_: bytes) -> Announcement:
+        """The announcement `id_`, if it is the one of the round that is open on the chain.
+
+        Raises ConsentError when it is not, or when the round is not for this site.
+        """
+        task = self.ledger.task(self.task)
+        if not task.open:
+            raise ConsentError(f"No round of task {self.task} is open.")
+        opened = self._opened(task.round)
+        if opened.announcement != id_:
+            raise ConsentError(f"Round {task.round} was not opened with the announcement {id_.hex()}.")
+        if opened.weights != task.weights:
+            raise ConsentError(f"Round {task.round} was opened on other weights than the contract holds.")
+        announcement = Announcement.decode(self._document(id_))
+        consent.check_announcement(
+            announcement, opened, self.ledger.chain_id, self.ledger.contract, self.account
+        )
+        self._check_seat(task.round)
+        return announcement
+
+    def _opened(self, round_: int) -> RoundOpened:
+        events = self.ledger.history(self.task)
+        return next(event for event in events if isinstance(event, RoundOpened) and event.round == round_)
+
+    def _check_seat(self, round_: int) -> None:
+        seat = self.ledger.seat(self.task, self.account)
+        if not seat.joined or seat.since > round_:
+            raise ConsentError(f"This site has no seat in round {round_} of task {self.task}.")
+
+    def base(self, announcement: Announcement) -> Arrays:
+        """The base weights of an announced round, in the terms' order.
+
+        Raises ConsentError when they are not exactly what chain and terms say; StoreError without them.
+        """
+        terms = self.terms
+        self._check_code(terms)
+        consent.check_base_size(announcement.base, terms)
+        data = read_bytes(self.store, announcement.base.parsed(), announcement.base.size)
+        return consent.read_base(data, announcement.base, terms)
+
+    def settings(self, announcement: Announcement) -> dict[str, Setting]:
+        """What to train with in this round. Raises ConsentError when it contradicts the terms."""
+        return consent.settings(self.terms, announcement)
+
+    # --- the update
+
+    def submitted(self, round_: int) -> bool:
+        """Whether the chain has an update of this site for the round."""
+        return self.ledger.seat(self.task, self.account).last == round_
+
+    def prepared(self, round_: int) -> Receipt | None:
+        """The receipt in the outbox for this round, if there is one: train once, whatever happens."""
+        return next((receipt for receipt in self._receipts() if receipt.round == round_), None)
+
+    def prepare(
+        self,
+        announcement: Announcement,
+        arrays: Arrays,
+        examples: int,
+        metrics: Mapping[str, float],
+        privacy: Privacy | None = None,
+    ) -> Receipt:
+        """Check an update, store it sealed, and put its receipt into the outbox; nothing is published.
+
+        A receipt that the round has already stays the one. Raises ConsentError for an update that the terms
+        do not allow.
+        """
+        prepared = self.prepared(announcement.round)
+        if prepared is not None:
+            return prepared
+        details = self._details(examples, metrics, privacy)
+        return self.outbox.put(self._sealed(announcement, self._content(arrays), details))
+
+    def _content(self, arrays: Arrays) -> bytes:
+        """The update's bytes, checked against the terms."""
+        consent.check_tensors("The trained weights", arrays, self.terms)
+        return weights.encode(arrays)
+
+    def _details(self, examples: int, metrics: Mapping[str, float], privacy: Privacy | None) -> Details:
+        """What is claimed of the update: of the metrics, only those that the terms list."""
+        terms = self.terms
+        consent.check_claims(examples, metrics, privacy, terms)
+        return Details(
+            examples=examples,
+            metrics={metric.name: float(metrics[metric.name]) for metric in terms.metrics},
+            privacy=privacy,
+            data=self.data.hex(),
+            code=self.code.hex(),
+        )
+
+    def _sealed(self, announcement: Announcement, update: bytes, details: Details) -> Receipt:
+        """Store update and details sealed; the receipt that opens them."""
+        key = self.keys(announcement.round)
+        additional = sealing.additional_data(
+            announcement.chain_id, announcement.contract, self.task, announcement.round, self.account
+        )
+        return Receipt(
+            chain_id=announcement.chain_id,
+            contract=announcement.contract,
+            task=self.task,
+            round=announcement.round,
+            trainer=self.account,
+            announcement=announcement.id.hex(),
+            base=announcement.base.sha256,
+            update=self._stored(sealing.seal_update(key, update, additional)),
+            details=self._stored(sealing.seal_details(key, details.encode(), additional)),
+            commitment=sealing.commitment(self.account, key, sha256(update)).hex(),
+            key=key.hex(),
+        )
+
+    def _stored(self, sealed: bytes) -> Reference:
+        return Reference.of(put_bytes(self.store, sealed), sealed)
+
+    # --- delivering
+
+    def submit_due(self) -> None:
+        """Put the digest of the open round's receipt on the chain, unless it is there already."""
+        task = self.ledger.task(self.task)
+        receipt = self.prepared(task.round)
+        if receipt is None or task.sealed(self.ledger.now()) or not task.open or self.submitted(task.round):
+            return
+        try:
+            self.ledger.submit_update(self.task, receipt.round, receipt.id)
+        except Refused as refused:
+            if refused.name not in ("AlreadySubmitted", "Late"):  # the other two ways to be done
+                raise
+
+    def publish_due(self) -> None:
+        """Publish every receipt that the chain holds and whose round is sealed; drop those that cannot count.
+
+        A round that failed or is void pays nothing, and its update stays with the site.
+        """
+        for receipt in self._receipts():
+            if self._running(receipt.round):
+                continue
+            stage = self.ledger.outcome(self.task, receipt.round).stage
+            if self._on_chain(receipt) and stage not in (Stage.FAILED, Stage.VOID):
+                put_bytes(self.store, receipt.encode())
+            self.outbox.drop(receipt)
+
+    def _running(self, round_: int) -> bool:
+        """Whether submissions of this round can still count."""
+        task = self.ledger.task(self.task)
+        return task.open and task.round == round_ and not task.sealed(self.ledger.now())
+
+    def _on_chain(self, receipt: Receipt) -> bool:
+        return any(
+            isinstance(event, UpdateSubmitted)
+            and (event.trainer, event.receipt) == (self.account, receipt.id)
+            for event in self.ledger.history(self.task)
+        )
+
+    # --- reading
+
+    def _receipts(self) -> tuple[Receipt, ...]:
+        """The outbox's receipts of this site in this task."""
+        here = (self.ledger.chain_id, self.ledger.contract, self.task, self.account)
+        return tuple(
+            receipt
+            for receipt in self.outbox.receipts()
+            if (receipt.chain_id, receipt.contract, receipt.task, receipt.trainer) == here
+        )
+
+    def _document(self, id_: bytes) -> bytes:
+        """A document's bytes by its id; a store that gives other bytes has not served it."""
+        data = read_bytes(self.store, Cid.of_document(id_), MAX_DOCUMENT_BYTES)
+        if sha256(data) != id_:
+            raise BlobUnavailable(f"The store gave other bytes than document {id_.hex()}.")
+        return data
