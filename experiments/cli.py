@@ -1,0 +1,122 @@
+"""`fl run`: from words to a configuration, a folder, a run, and what is said of it."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from experiments import folder as folders
+from experiments import progress
+from experiments.config import RunConfig
+from experiments.loading import about_file, load
+from experiments.results import Results
+from fl import output
+from fl.errors import UsageError
+
+PRESET = "hospitals"
+
+
+def run_command(
+    source: Annotated[
+        str | None, typer.Argument(metavar="[PRESET|FILE.toml]", help=f"What to run; {PRESET} if left out.")
+    ] = None,
+    data: Annotated[Path | None, typer.Option("--data", help="A CSV file with a header line.")] = None,
+    label: Annotated[str | None, typer.Option("--label", help="The column to be predicted.")] = None,
+    rounds: Annotated[int | None, typer.Option("--rounds", help="How many rounds.")] = None,
+    trainers: Annotated[int | None, typer.Option("--trainers", help="How many sites train.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="The same seed gives the same run.")] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", help="Training processes; they change no result.")
+    ] = None,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set anything: training.epochs=3.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Where to write; runs/NAME-SEED if left out.")
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option("--resume", metavar="DIR", help="Go on with a run that was interrupted.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the results as JSON and nothing else.")] = False,
+) -> None:
+    """Train one model among sites that share no data, every round through a chain and a store."""
+    flags: dict[str, object] = {
+        "data.source": None if data is None else str(data),
+        "data.label": label,
+        "rounds": rounds,
+        "trainers": trainers,
+        "seed": seed,
+        "workers": workers,
+    }
+    if resume is not None:
+        _refuse_more_than_a_folder(source, changes, out, flags)
+        _finish(*_resumed(resume), json=json)
+        return
+    if data and label and not (source or "").endswith(".toml"):
+        flags |= about_file(data, label)
+    _finish(*_run(load(source or PRESET, changes or (), flags), out), json=json)
+
+
+def _refuse_more_than_a_folder(
+    source: str | None, changes: list[str] | None, out: Path | None, flags: dict[str, object]
+) -> None:
+    if source or changes or out or any(value is not None for value in flags.values()):
+        raise UsageError(
+            "A run goes on with the configuration that it began with.", "Give --resume DIR and nothing else."
+        )
+
+
+def _run(config: RunConfig, out: Path | None) -> tuple[Results, Path]:
+    with folders.new_folder(out, config.name, config.seed) as folder, progress.choose() as shown:
+        from experiments import run as runner  # noqa: PLC0415  # brings torch: after every word was checked
+
+        try:
+            return runner.run(config, folder, shown), folder
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(_how_to_go_on(folder)) from None
+
+
+def _resumed(resume: Path) -> tuple[Results, Path]:
+    folder = folders.existing(resume)
+    with progress.choose() as shown:
+        from experiments import run as runner  # noqa: PLC0415  # as above
+
+        try:
+            return runner.resume(folder, shown), folder
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(_how_to_go_on(folder)) from None
+
+
+def _how_to_go_on(folder: Path) -> str:
+    if not (folder / folders.CONFIG).is_file():
+        return "Stopped before anything was written."
+    return f"Stopped. Go on with: fl run --resume {shlex.quote(str(folder))}"
+
+
+def _finish(results: Results, folder: Path, *, json: bool) -> None:
+    from experiments import plots  # noqa: PLC0415  # brings matplotlib
+    from experiments.report import report  # noqa: PLC0415  # as above
+
+    results.write(folder)
+    plots.draw(results, folder)
+    if json:
+        output.print_json(results.to_dict())
+        return
+    out = output.console()
+    out.print(report(results))
+    files = ", ".join(sorted(file.name for file in folder.iterdir() if file.is_file()))
+    out.print(f"{output.safe(str(folder))} holds {output.safe(files)}.\n", soft_wrap=True)
+    out.print("Next:")
+    for command, does in _NEXT.items():
+        words = f"fl {command} {shlex.quote(str(folder))}"
+        out.print(f"  [bold]{output.safe(words)}[/]  [dim]{does}[/]", soft_wrap=True)
+
+
+_NEXT = {
+    "verify": "replay every round and say what is right and what is not",
+    "rewards": "what each round paid and why",
+    "rounds": "every round, and the verdict on every update",
+}

@@ -1,0 +1,64 @@
+"""The folder of a run: where it goes, what it holds, and whether a folder is one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from itertools import count
+from pathlib import Path
+
+from fl.errors import UsageError
+
+CONFIG = "config.toml"
+RESULTS = "results.json"
+MODEL = "model.safetensors"
+METRICS_PLOT = "metrics.png"
+REWARDS_PLOT = "rewards.png"
+
+
+@contextmanager
+def new_folder(out: Path | None, name: str, seed: int) -> Iterator[Path]:
+    """Make `out`, or a fresh folder under `runs/`; taken back if the body fails before it writes anything.
+
+    Raises UsageError when `out` is in use or cannot be made.
+    """
+    wanted = out or _free(Path("runs"), f"{name}-{seed}")
+    made = _make(wanted)
+    try:
+        yield wanted
+    finally:
+        with suppress(OSError):  # not empty: the run has begun, and everything stays
+            for folder in made:
+                folder.rmdir()
+
+
+def existing(folder: Path) -> Path:
+    """The folder of a run that was started; raises UsageError for any other."""
+    if not folder.is_dir():
+        raise UsageError(f"There is no folder {folder}.", _hint())
+    if not (folder / CONFIG).is_file():
+        raise UsageError(f"{folder} is not the folder of a run: it holds no {CONFIG}.", _hint())
+    return folder
+
+
+def _hint() -> str:
+    runs = sorted((file.parent for file in Path("runs").glob(f"*/{CONFIG}")), key=str)
+    return f"There are: {', '.join(map(str, runs[:8]))}." if runs else "`fl run` starts a run."
+
+
+def _free(parent: Path, name: str) -> Path:
+    numbered = (parent / (name if number == 1 else f"{name}-{number}") for number in count(1))
+    return next(folder for folder in numbered if not folder.exists())
+
+
+def _make(folder: Path) -> list[Path]:
+    """The folders that had to be made, innermost first."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"The folder {folder} cannot be made: {error.strerror}.") from error
+    if any(folder.iterdir()):
+        hint = f"Go on with it: fl run --resume {folder}." if (folder / CONFIG).is_file() else ""
+        raise UsageError(f"The folder {folder} is in use.", hint or "Choose another with --out.")
+    return missing

@@ -1,0 +1,155 @@
+"""Two pictures of a run: how good the model became, and who earned what.
+
+The same results give the same bytes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from experiments.folder import METRICS_PLOT, REWARDS_PLOT
+from experiments.results import Metrics, Results
+from fl.ledger.types import FULL_QUALITY, INITIAL_REPUTATION
+from fl.money import TOKEN_DECIMALS
+
+_FEDERATED, _ALONE, _BAND, _POOLED = "#0072B2", "#E69F00", "#FBEED6", "#009E73"
+_INK, _GRID = "#333333", "#DDDDDD"
+_TRAINERS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#7F7F7F")
+"""Okabe and Ito's palette, which colour-blind people can tell apart, and a grey."""
+_DOTS_PER_INCH = 144
+_LEGIBLE = 24
+_TITLE: dict[str, Any] = {"x": 0.012, "ha": "left", "fontsize": 13, "fontweight": "bold"}
+
+
+def draw(results: Results, folder: Path) -> tuple[Path, Path]:
+    """Write both pictures into the run's folder; returns their paths."""
+    metrics, rewards = metrics_figure(results), rewards_figure(results)
+    return _save(metrics, folder / METRICS_PLOT), _save(rewards, folder / REWARDS_PLOT)
+
+
+def _save(figure: Figure, file: Path) -> Path:
+    figure.savefig(file, dpi=_DOTS_PER_INCH, metadata={"Software": None})
+    return file
+
+
+def _axes(figure: Figure, rows: int, columns: int) -> list[Axes]:
+    FigureCanvasAgg(figure)
+    made: list[Axes] = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for axes in made:
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(axis="y", color=_GRID, linewidth=0.8)
+        axes.set_axisbelow(True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        axes.tick_params(colors=_INK)
+        axes.set_xlabel("round")
+    return made
+
+
+# --- how good the model became
+
+
+def metrics_figure(results: Results) -> Figure:
+    """Log loss and accuracy on the test rows by round, between the two baselines."""
+    figure = Figure(figsize=(10, 4.6), layout=ConstrainedLayoutEngine(h_pad=0.09, w_pad=0.09))
+    losses, accuracies = _axes(figure, 1, 2)
+    _draw_metric(losses, results, "log_loss")
+    losses.set_title("Log loss (lower is better)", loc="left")
+    losses.set_ylabel("mean log loss (nats)")
+    _draw_metric(accuracies, results, "accuracy")
+    accuracies.set_title("Accuracy (higher is better)", loc="left")
+    accuracies.set_ylabel("rows classified correctly")
+    accuracies.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0%}"))
+    figure.legend(*losses.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
+    figure.suptitle(f"{results.config.name}: the model on test rows that no site has seen", **_TITLE)
+    return figure
+
+
+def _draw_metric(axes: Axes, results: Results, name: str) -> None:
+    def of(metrics: Metrics) -> float:
+        return float(getattr(metrics, name))
+
+    alone = [of(each.metrics) for each in results.baselines.alone]
+    mean, pooled = of(results.baselines.mean_alone), of(results.baselines.pooled)
+    numbers = [0, *(ended.round for ended in results.rounds)]
+    values = [of(results.initial), *(of(ended.metrics) for ended in results.rounds)]
+    axes.axhspan(min(alone), max(alone), color=_BAND, linewidth=0, label="each trainer alone (range)")
+    axes.axhline(mean, color=_ALONE, linestyle="--", label="alone, on average")
+    axes.axhline(pooled, color=_POOLED, linestyle=":", linewidth=2, label="all rows in one place")
+    axes.plot(numbers, values, color=_FEDERATED, marker="o", markersize=4, label="together, federated")
+
+
+# --- who earned what
+
+
+def rewards_figure(results: Results) -> Figure:
+    """Tokens earned in each round, stacked by trainer, and every trainer's reputation."""
+    figure = Figure(figsize=(10, 4.6), layout=ConstrainedLayoutEngine(h_pad=0.09, w_pad=0.09))
+    earned, reputation = _axes(figure, 1, 2)
+    _draw_earned(earned, results)
+    _draw_reputation(reputation, results)
+    figure.suptitle(f"{results.config.name}: what each trainer earned, and its standing", **_TITLE)
+    if len(results.contributors) <= _LEGIBLE:
+        handles = earned.get_legend_handles_labels()
+        figure.legend(*handles, loc="outside lower center", ncols=min(len(handles[0]), 6), frameon=False)
+    return figure
+
+
+def _draw_earned(axes: Axes, results: Results) -> None:
+    numbers = [ended.round for ended in results.rounds]
+    below = [0.0] * len(numbers)
+    for index, contributor in enumerate(results.contributors):
+        paid = [
+            sum(int(credit.earned) for credit in ended.credits if credit.trainer == contributor.name)
+            / 10**TOKEN_DECIMALS
+            for ended in results.rounds
+        ]
+        axes.bar(numbers, paid, bottom=below, width=0.8, label=contributor.name, **_look(index))
+        below = [low + more for low, more in zip(below, paid, strict=True)]
+    for ended in results.rounds:
+        if not ended.credits:
+            axes.text(ended.round, 0, f" {ended.outcome}", rotation=90, ha="center", va="bottom", color=_INK)
+    axes.set_title("Earned in each round", loc="left")
+    axes.set_ylabel("tokens")
+
+
+def _look(index: int) -> dict[str, Any]:
+    """Colours by trainer; after all of them, the same again with a pattern."""
+    turn = index // len(_TRAINERS)
+    return {
+        "color": _TRAINERS[index % len(_TRAINERS)],
+        "hatch": ("", "//", "..", "xx")[turn % 4],
+        "edgecolor": "white",
+        "linewidth": 0.6,
+    }
+
+
+def _draw_reputation(axes: Axes, results: Results) -> None:
+    numbers = [0, *(ended.round for ended in results.rounds)]
+    for index, contributor in enumerate(results.contributors):
+        values = [INITIAL_REPUTATION]
+        for ended in results.rounds:
+            mine = [credit.reputation for credit in ended.credits if credit.trainer == contributor.name]
+            values.append(mine[-1] if mine else values[-1])
+        axes.plot(
+            numbers,
+            [value / FULL_QUALITY for value in values],
+            color=_TRAINERS[index % len(_TRAINERS)],
+            linewidth=_width(index, len(results.contributors)),
+            solid_capstyle="butt",
+        )
+    axes.set_title("Reputation", loc="left")
+    axes.set_ylabel("of a full reputation")
+    axes.set_ylim(-0.03, 1.03)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0%}"))
+
+
+def _width(index: int, count: int) -> float:
+    """Wide lines below narrow ones: equal reputations stay visible side by side."""
+    return 2.0 + (6.0 * (count - 1 - index) / (count - 1) if 1 < count <= len(_TRAINERS) else 0.0)

@@ -1,0 +1,91 @@
+"""A run's results as tables for a terminal."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from experiments.results import Metrics, Results, Round, Seconds
+from fl.ledger.types import FULL_QUALITY
+from fl.money import tokens
+from fl.output import safe, table
+
+
+def report(results: Results) -> RenderableType:
+    """All tables, in the order in which they are read."""
+    return Group(rounds_table(results), contributors_table(results), baselines_table(results))
+
+
+def rounds_table(results: Results) -> Table:
+    """One line a round: what became of it, the model after it, its gas, and where its seconds went."""
+    made = table(
+        "Rounds (metrics on the test rows; times in seconds)",
+        ["#", "outcome"],
+        ["valid", "log\nloss", "accuracy", "gas", "train", "chain", "store", "score"],
+    )
+    for ended, seconds in zip(results.rounds, results.timing.rounds, strict=True):
+        made.add_row(*_round_cells(ended, seconds))
+    made.show_footer = True
+    made.columns[0].footer = "all"
+    made.columns[5].footer = f"{sum(ended.gas.total for ended in results.rounds):,}"
+    for column, part in zip(made.columns[6:], _PARTS, strict=True):
+        column.footer = f"{sum(getattr(seconds, part) for seconds in results.timing.rounds):.1f}"
+    made.caption, made.caption_justify = _refusals(results), "left"
+    return made
+
+
+_PARTS = ("train", "chain", "store", "score")
+
+
+def _round_cells(ended: Round, seconds: Seconds) -> list[str]:
+    return [
+        str(ended.round),
+        safe(ended.outcome),
+        f"{len(ended.accepted)}/{len(ended.accepted) + len(ended.refused)}",
+        f"{ended.metrics.log_loss:.4f}",
+        f"{ended.metrics.accuracy:.1%}",
+        f"{ended.gas.total:,}",
+        *(f"{getattr(seconds, part):.2f}" for part in _PARTS),
+    ]
+
+
+def _refusals(results: Results) -> str | None:
+    lines = [
+        f"round {ended.round}: {safe(refusal.trainer)} refused, {safe(refusal.verdict)}"
+        for ended in results.rounds
+        for refusal in ended.refused
+    ]
+    return "\n".join(lines) or None
+
+
+def _metric_cells(metrics: Metrics) -> list[str]:
+    return [f"{metrics.log_loss:.4f}", f"{metrics.accuracy:.1%}", f"{metrics.auc:.4f}"]
+
+
+def contributors_table(results: Results) -> Table:
+    """One line a trainer: what it brought, how it was rated, what it got."""
+    made = table(
+        "Contributors", ["trainer"], ["examples", "share", "quality", "reputation", "earned (tokens)"]
+    )
+    for contributor in results.contributors:
+        made.add_row(
+            safe(contributor.name),
+            f"{contributor.examples:,}",
+            f"{contributor.share:.1%}",
+            f"{contributor.quality:.0%}",
+            f"{contributor.reputation / FULL_QUALITY:.1%}",
+            tokens(contributor.earned),
+        )
+    return made
+
+
+def baselines_table(results: Results) -> Table:
+    """The federated model between what each trainer gets alone and what all rows in one place would give."""
+    made = table("What it was worth (on the test rows)", ["model"], ["log loss", "accuracy", "AUC"])
+    for alone in results.baselines.alone:
+        made.add_row(f"{safe(alone.trainer)} alone", *_metric_cells(alone.metrics), style="dim")
+    made.add_row("alone, on average", *_metric_cells(results.baselines.mean_alone))
+    made.add_row(Text("together, federated", "bold green"), *_metric_cells(results.final), style="bold green")
+    made.add_row("all rows in one place", *_metric_cells(results.baselines.pooled))
+    return made

@@ -1,0 +1,151 @@
+"""One run, from a configuration to results: set up, rounds over the in-process grid, summary.
+
+A run can be killed at any moment: chain, store and outboxes hold everything, and `resume` goes on.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from flwr.app import Message
+
+from aggregator.app import everybody, open_rounds
+from aggregator.rounds import RoundEnd, Rounds, Wait
+from aggregator.strategy import OnChain, Watch
+from experiments import loading
+from experiments.config import RunConfig
+from experiments.folder import CONFIG, MODEL
+from experiments.grid import InProcessGrid
+from experiments.parts import divide
+from experiments.progress import Silent
+from experiments.results import Results
+from experiments.setup import AGGREGATOR, TEST, set_up
+from experiments.sites import KEYS, Sites
+from experiments.summary import Summary, versions
+from experiments.timing import Stopwatch
+from fl.chain.node import EmbeddedNode
+from fl.documents import Announcement
+from fl.errors import UsageError
+from fl.examples import decode_examples
+from fl.ledger.accounts import read_key
+from fl.wiring import Deployment, open_ledger, open_store
+
+APP = "clients.app:app"
+
+logging.getLogger("flwr").setLevel(logging.ERROR)  # a run shows its own progress
+
+
+def run(config: RunConfig, folder: Path, progress: Silent, app: str = APP) -> Results:
+    """Run a configuration in an empty folder. Raises UsageError for data that cannot be used."""
+    parts = divide(config)  # before anything is written
+    (folder / CONFIG).write_text(config.to_toml(), "utf-8")
+    progress.step("Deploying the contract, dividing the data, joining the task")
+    set_up(config, folder, parts)
+    return _Run(config, folder, progress, app).finish()
+
+
+def resume(folder: Path, progress: Silent, app: str = APP) -> Results:
+    """Go on with a run wherever it was stopped; a finished one is summed up again."""
+    config = loading.read(folder / CONFIG)
+    if not Deployment.exists(folder):
+        return run(config, folder, progress, app)
+    return _Run(config, folder, progress, app).finish()
+
+
+class _Run:
+    """A folder that is set up, and what it takes to go on from there."""
+
+    def __init__(self, config: RunConfig, folder: Path, progress: Silent, app: str) -> None:
+        self.config = config
+        self.folder = folder
+        self.progress = progress
+        self.app = app
+        self.place = Deployment.read(folder)
+        self.sites = Sites(config, folder)
+        self.stopwatch = Stopwatch(folder)
+        self.rounds = self._open_rounds()
+        test = decode_examples((folder / TEST).read_bytes())
+        self.summary = Summary(config, self.sites, self.rounds.terms(), test)
+
+    def _open_rounds(self) -> Rounds:
+        aggregator = read_key(self.folder / KEYS / f"{AGGREGATOR}.key")
+        ledger, store = open_ledger(self.place, aggregator), open_store(self.place.store)
+        rounds = open_rounds(ledger, store, self.place.task, virtual_waiting(Path(self.place.chain)))
+        rounds.utility = self.stopwatch.timed("score", rounds.utility)
+        return rounds
+
+    def finish(self) -> Results:
+        """Run the rounds that are left, then sum up."""
+        self._train()
+        self.progress.step("Training the baselines: each site alone, and all data in one place")
+        record = self.rounds.record()
+        rows = [self.sites.rows(name) for name in self.sites.names]
+        found = self.summary.rounds(record)
+        in_force = record.heritage().weights
+        if in_force is None:
+            raise UsageError("The contract holds weights that no document of this run names.")
+        (self.folder / MODEL).write_bytes(record.blob(in_force))
+        return Results(
+            config=self.config,
+            contract=self.place.contract,
+            task=self.place.task,
+            weights=in_force.sha256,
+            initial=self.summary.metrics(record, record.terms().weights),
+            final=self.summary.metrics(record, in_force),
+            rounds=found,
+            contributors=self.summary.contributors(record, rows),
+            baselines=self.summary.baselines(record, rows),
+            versions=versions(),
+            timing=self.stopwatch.timing(len(found)),
+        )
+
+    def _train(self) -> None:
+        done = self.rounds.ended()
+        self.progress.run_started(self.config.rounds, self.config.trainers, done)
+        strategy = OnChain(everybody(self.config.windows.quorum), self.rounds, _Watch(self))
+        nodes = [self.sites.node_config(name, self.place) for name in self.sites.names]
+        with InProcessGrid(
+            self.app, nodes, workers=self.config.workers, answered=self._site_answered
+        ) as grid:
+            self.stopwatch.restart()
+            strategy.start(grid, num_rounds=self.config.rounds)
+
+    def _site_answered(self, position: int) -> None:
+        self.progress.training_done(self.sites.names[position])
+
+
+class _Watch(Watch):
+    """Tells progress and stopwatch how the rounds go, and settles each before the next begins."""
+
+    def __init__(self, run_: _Run) -> None:
+        self._run = run_
+
+    def opened(self, announcement: Announcement) -> None:
+        self._run.progress.round_started(announcement.round)
+        self._run.stopwatch.start("train")
+
+    def trained(self, round_: int, replies: Sequence[Message]) -> None:  # noqa: ARG002 - Watch's signature
+        self._run.stopwatch.stop()
+
+    def ended(self, end: RoundEnd) -> None:
+        rounds = self._run.rounds
+        rounds.settle_all()
+        record = rounds.record()
+        round_ = record.round(end.round)
+        in_force = record.heritage().weights
+        assert in_force is not None, "a run's own rounds produced them"
+        found = self._run.summary.round(record, round_, end.manifest, in_force)
+        self._run.progress.round_ended(found, self._run.stopwatch.finish(end.round))
+
+
+def virtual_waiting(chain: Path) -> Wait:
+    """Wait on a chain whose time stands still: when nothing is done, move it."""
+    node = EmbeddedNode.open(chain)
+
+    def wait(until: int, done: Callable[[], bool]) -> None:
+        if not done():
+            node.set_time(max(node.now(), until))
+
+    return wait

@@ -1,0 +1,217 @@
+"""A run's configuration: complete, re-runnable, and refused in one sentence when it is impossible."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from experiments.config import RunConfig
+from experiments.loading import about_file, load, presets, read
+from fl.errors import UsageError
+
+configs = st.builds(
+    RunConfig,
+    seed=st.integers(0, 2**53 - 1),
+    purpose=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=50),
+    rounds=st.integers(1, 10_000),
+    training=st.fixed_dictionaries(
+        {
+            "learning_rate": st.floats(1e-9, 100),
+            "weight_decay": st.floats(0, 1),
+            "batch_size": st.integers(1, 1_000_000),
+        }
+    ),
+    model=st.fixed_dictionaries(
+        {"hidden": st.lists(st.integers(1, 4096), min_size=1, max_size=16).map(tuple)}
+    ),
+)
+
+
+@given(configs)
+def test_a_saved_configuration_reads_back_the_same(
+    tmp_path_factory: pytest.TempPathFactory, config: RunConfig
+) -> None:
+    file = tmp_path_factory.mktemp("saved") / "config.toml"
+    file.write_text(config.to_toml(), "utf-8")
+    assert read(file) == config == load(str(file))
+
+
+@pytest.mark.parametrize("name", presets())
+def test_every_preset_is_a_possible_run_that_bears_its_name(name: str) -> None:
+    assert load(name).name == name
+
+
+def test_the_hospitals_are_five_with_ten_rounds_of_real_data() -> None:
+    config = load("hospitals")
+    assert (config.trainers, config.rounds, config.model.name) == (5, 10, "mlp")
+    assert config.data.source == "breast_cancer"
+
+
+def test_a_saved_configuration_leaves_nothing_to_a_default() -> None:
+    saved = tomllib.loads(load().to_toml())
+    complete = RunConfig().model_dump(exclude_none=True)
+    assert {key: set(value) if isinstance(value, dict) else None for key, value in saved.items()} == {
+        key: set(value) if isinstance(value, dict) else None for key, value in complete.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "section", "key", "value"),
+    [
+        ("training.epochs=3", "training", "epochs", 3),
+        ("training.learning_rate = 1", "training", "learning_rate", 1.0),
+        ("model.name=logistic", "model", "name", "logistic"),
+        ('model.name="logistic"', "model", "name", "logistic"),
+        ("model.hidden=[8, 4]", "model", "hidden", (8, 4)),
+        ("money.reward=7", "money", "reward", "7"),
+        ("money.reward=0.25", "money", "reward", "0.25"),
+        ('scoring.guard="best"', "scoring", "guard", "best"),
+    ],
+)
+def test_anything_can_be_set_by_its_key(change: str, section: str, key: str, value: object) -> None:
+    assert getattr(getattr(load(overrides=[change]), section), key) == value
+
+
+def test_a_flag_wins_over_the_preset_and_a_change_over_the_flag() -> None:
+    assert load(flags={"rounds": 3, "seed": None}).rounds == 3
+    assert load(overrides=["rounds=4"], flags={"rounds": 3}).rounds == 4
+
+
+def test_a_reward_is_counted_in_the_smallest_unit() -> None:
+    assert load(overrides=["money.reward=0.5"]).money.units == 5 * 10**17
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ("training.epochs=0", "training.epochs = 0 cannot be: a number from 1 to 10,000 is needed."),
+        ("training.epochs=1.5", "training.epochs = 1.5 cannot be: a whole number is needed."),
+        ("training.epochs=true", "training.epochs = true cannot be: a whole number is needed."),
+        ("training.learning_rate=nan", "a number from 1e-09 to 100 is needed"),
+        ("training.learning_rate=inf", "a number from 1e-09 to 100 is needed"),
+        ("training.learning_rate=-1", "a number from 1e-09 to 100 is needed"),
+        ("rounds=1000000", "a number from 1 to 10,000 is needed"),
+        ("trainers=0", "a number from 1 to 512 is needed"),
+        ("seed=99999999999999999999", "a number from 0 to 9,007,199,254,740,991 is needed"),
+        ("model.name=forest", "choose one of 'mlp', 'logistic'"),
+        ("model.hidden=8", "a list is needed"),
+        ("model.hidden=[]", "model.hidden = [] cannot be: it may not be empty"),
+        ("model.hidden=[8, 0]", "model.hidden.1 = 0 cannot be"),
+        ("money.reward=-1", "decimal text"),
+        ("money.reward=1e30", "decimal text"),
+        ("name=My Run", "small letters"),
+        ("purpose=''", "may not be empty"),
+        ("data=3", "a section of settings"),
+        ("name.first=3", "holds one value"),
+        ("data.test=0.8", "leave too few to train on"),
+        ("data.source=mine.csv", "Which column of mine.csv is to be predicted?"),
+        ("data.label=x", "names a column of a CSV file"),
+        ("windows.quorum=6", "can never be met by 5 trainers"),
+        ("windows.close_window=1", "a number from 2 to"),
+        ("scoring.minimum_gain=999", "100 times"),
+        ("trainers=11", "2^11 model evaluations"),
+        ("rounds", "does not say what to set"),
+        ("=3", "does not say what to set"),
+        ("rounds=[1", "is not a value for rounds"),
+        ("rounds=1\nseed=2", "is not a value for rounds"),
+        ("rounds=", "is not a value for rounds"),
+    ],
+)
+def test_an_impossible_setting_is_refused_with_what_would_be_possible(change: str, sentence: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        load(overrides=[change])
+    assert sentence in caught.value.message
+    assert "\n" not in caught.value.message.replace(repr(change), "")
+
+
+def test_exact_shares_above_the_budget_name_the_other_rules() -> None:
+    with pytest.raises(UsageError) as caught:
+        load(overrides=["trainers=12"])
+    assert '"equal" or "examples"' in caught.value.hint
+    assert load(overrides=["trainers=12", "scoring.rule=equal"]).trainers == 12
+    assert load(overrides=["trainers=12", "scoring.budget=4096"]).trainers == 12
+
+
+@pytest.mark.parametrize(
+    ("change", "hint"),
+    [
+        ("training.epoch=2", "Do you mean training.epochs?"),
+        ("epochs=2", "Do you mean training.epochs?"),
+        ("round=2", "Do you mean rounds?"),
+        ("model.epochs=2", "Do you mean training.epochs?"),
+        ("scoring.zzzzzzzz=2", "scoring.rule, scoring.utility"),
+    ],
+)
+def test_an_unknown_setting_is_answered_with_the_closest_one(change: str, hint: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        load(overrides=[change])
+    assert "There is no setting" in caught.value.message
+    assert hint in caught.value.hint
+
+
+def test_an_unknown_preset_is_answered_with_those_there_are() -> None:
+    with pytest.raises(UsageError, match="no preset 'hospital'") as caught:
+        load("hospital")
+    assert caught.value.hint == "Do you mean hospitals?"
+    with pytest.raises(UsageError) as caught:
+        load("xyz")
+    assert caught.value.hint == "There are: hospitals."
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"rounds = 1\nrounds = 2\n", "is not valid TOML"),
+        (b"rounds = \n", "is not valid TOML"),
+        (b"\xff\xfe", "is not a text file"),
+        (b"[training]\nepoch = 1\n", "There is no setting training.epoch"),
+        (None, "No such file"),
+    ],
+)
+def test_a_missing_or_broken_file_is_named(tmp_path: Path, content: bytes | None, sentence: str) -> None:
+    file = tmp_path / "mine.toml"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(UsageError) as caught:
+        load(str(file))
+    assert sentence in caught.value.message
+
+
+def test_a_folder_in_place_of_a_file_leads_to_resuming(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is a folder") as caught:
+        load(str(tmp_path))
+    assert f"fl run --resume {tmp_path}" in caught.value.hint
+
+
+def test_a_files_relative_data_starts_at_the_file_and_is_saved_absolute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "rows.csv").write_text("x,y\n1,a\n")
+    (tmp_path / "mine.toml").write_text('[data]\nsource = "rows.csv"\nlabel = "y"\n')
+    monkeypatch.chdir("/")
+    assert load(str(tmp_path / "mine.toml")).data.source == str(tmp_path / "rows.csv")
+
+
+def test_data_named_on_the_command_line_starts_at_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "rows.csv").write_text("x,y\n1,a\n")
+    monkeypatch.chdir(tmp_path)
+    config = load(flags={"data.source": "rows.csv", "data.label": "y"})
+    assert config.data.source == str(tmp_path / "rows.csv")
+
+
+def test_data_that_is_not_there_is_refused_but_not_when_a_saved_run_is_read(tmp_path: Path) -> None:
+    flags = {"data.source": str(tmp_path / "gone.csv"), "data.label": "y"}
+    with pytest.raises(UsageError, match=r"no data file .*gone\.csv"):
+        load(flags=flags)
+    file = tmp_path / "config.toml"
+    file.write_text(f'[data]\nsource = "{tmp_path}/gone.csv"\nlabel = "y"\n')
+    assert read(file).data.label == "y"
+
+
+@pytest.mark.parametrize("name", ["Patients 2024.csv", "ä.csv", "x" * 200 + ".csv"])
+def test_any_file_gives_a_run_a_name_that_folders_can_have(name: str) -> None:
+    RunConfig.model_validate(about_file(Path(name), "outcome"))

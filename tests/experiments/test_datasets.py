@@ -1,0 +1,169 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from clients.data import encode
+from experiments.datasets import Dataset, describe, load, split
+from fl.canonical import untag_float
+from fl.errors import UsageError
+
+
+def dataset(**columns):
+    return Dataset("test", pd.DataFrame(columns), "y")
+
+
+def of_classes(*counts):
+    labels = [f"class {number}" for number, count in enumerate(counts) for _ in range(count)]
+    return dataset(x=np.arange(len(labels), dtype=float), y=labels)
+
+
+def described(**columns):
+    data = dataset(**columns)
+    return describe(data.frame, "y", np.arange(len(data.frame)))
+
+
+TWO = ["b", "a"] * 5
+
+# --- load
+
+
+def test_the_bundled_data_has_569_patients_and_two_diagnoses():
+    data = load("breast_cancer")
+    assert data.frame.shape == (569, 31)
+    assert data.frame[data.label].value_counts().to_dict() == {"benign": 357, "malignant": 212}
+
+
+def test_a_file_is_loaded_with_its_label(tmp_path):
+    path = tmp_path / "wards.csv"
+    path.write_text("a,y\n1,yes\n2,no\n")
+    data = load(path, "y")
+    assert (data.name, data.label, list(data.frame["y"])) == ("wards", "y", ["yes", "no"])
+
+
+def test_a_file_needs_a_label(tmp_path):
+    with pytest.raises(UsageError, match="to be predicted"):
+        load(tmp_path / "wards.csv")
+
+
+def test_the_label_of_the_bundled_data_has_to_be_one_of_its_columns():
+    with pytest.raises(UsageError, match="no column 'cancer'"):
+        load("breast_cancer", "cancer")
+
+
+# --- describe
+
+
+def test_columns_are_numbers_booleans_or_categories():
+    data = described(
+        n=["1", "2.5"] * 5, zero_one=["0", "1"] * 5, b=["true", "False"] * 5, c=["1", "x"] * 5, y=TWO
+    )
+    assert [(column.name, column.kind) for column in data.columns] == [
+        ("n", "number"),
+        ("zero_one", "number"),
+        ("b", "boolean"),
+        ("c", "category"),
+    ]
+    assert data.columns[3].categories == ("1", "x")
+    assert data.classes == ("a", "b")
+
+
+def test_typed_columns_are_described_like_text():
+    text = described(n=["1", "2"] * 5, b=["True", "False"] * 5, y=TWO)
+    assert described(n=[1, 2] * 5, b=[True, False] * 5, y=TWO) == text
+
+
+def test_centre_and_scale_come_from_the_validation_rows_alone():
+    frame = pd.DataFrame({"n": [1.0, 3.0, 1e6, -1e6], "y": ["a", "b", "a", "b"]})
+    column = describe(frame, "y", np.array([0, 1])).columns[0]
+    assert (untag_float(column.center), untag_float(column.scale)) == (2.0, 1.0)
+
+
+def test_categories_and_classes_come_from_all_rows():
+    frame = pd.DataFrame({"c": ["u", "v", "w"], "y": ["a", "b", "c"]})
+    data = describe(frame, "y", np.array([0]))
+    assert data.columns[0].categories == ("u", "v", "w")
+    assert data.classes == ("a", "b", "c")
+
+
+def test_a_constant_column_is_centred_and_not_scaled():
+    column = described(n=[7] * 10, y=TWO).columns[0]
+    assert (untag_float(column.center), untag_float(column.scale)) == (7.0, 1.0)
+
+
+def test_what_was_described_can_be_encoded():
+    data = load("breast_cancer")
+    rows = split(data, seed=1).validation
+    terms = describe(data.frame, data.label, rows)
+    x, y = encode(data.frame.iloc[rows], terms)
+    assert x.mean(axis=0) == pytest.approx(np.zeros(30), abs=1e-5)
+    assert x.std(axis=0) == pytest.approx(np.ones(30), abs=1e-5)
+    assert set(y) == {0, 1}
+
+
+@pytest.mark.parametrize(
+    ("columns", "complaint"),
+    [
+        ({"x": range(10), "y": ["a"] * 10}, "one class only: 'a'"),
+        ({"x": range(101), "y": range(101)}, "101 different values"),
+        ({"y": TWO}, "no column to predict from"),
+        ({"id": [f"id {n}" for n in range(66)], "y": ["a", "b"] * 33}, "'id' holds 66 different texts"),
+        ({"n": [*range(99), "?"], "y": ["a", "b"] * 50}, "'n' holds numbers, but '\\?' in row 100"),
+        ({"n": ["inf", "1"] * 5, "y": TWO}, "'n' holds numbers that are infinite"),
+        ({"a\tb": range(10), "y": TWO}, r"'a\\tb' cannot be the name of a column"),
+        ({"c": ["a", "\u202e"] * 5, "y": TWO}, "cannot be the name of a category of 'c'"),
+        ({"c": range(10), "y": ["a", "b\x07"] * 5}, "cannot be the name of a class of 'y'"),
+        ({"n" * 129: range(10), "y": TWO}, "cannot be the name of a column"),
+    ],
+)
+def test_data_that_terms_cannot_describe_is_refused_by_name(columns, complaint):
+    with pytest.raises(UsageError, match=complaint):
+        described(**columns)
+
+
+# --- split
+
+
+def test_every_row_is_in_one_part():
+    data = of_classes(50, 30, 7)
+    parts = split(data, seed=1)
+    assert sorted(np.concatenate(parts)) == list(range(87))
+    assert all(list(part) == sorted(part) for part in parts)
+
+
+def test_every_part_has_every_class_in_its_proportion():
+    data = of_classes(100, 50)
+    for part, expected in zip(split(data, seed=1), ([60, 30], [20, 10], [20, 10]), strict=True):
+        assert data.frame["y"].iloc[part].value_counts().tolist() == expected
+
+
+@pytest.mark.parametrize("rare", [3, 4, 5])
+@pytest.mark.parametrize("fractions", [(0.2, 0.2), (0.9, 0.05), (0.05, 0.9), (0.45, 0.45)])
+def test_a_rare_class_has_a_row_in_every_part(rare, fractions):
+    data = of_classes(40, rare)
+    for part in split(data, 1, *fractions):
+        assert set(data.frame["y"].iloc[part]) == {"class 0", "class 1"}
+
+
+def test_the_seed_alone_decides_the_split():
+    data = of_classes(20, 20)
+    first, again, other = (split(data, seed).train.tolist() for seed in (1, 1, 2))
+    assert first == again
+    assert first != other
+
+
+def test_a_class_of_two_rows_cannot_be_split():
+    with pytest.raises(UsageError, match=r"'class 1' has 2 row\(s\)"):
+        split(of_classes(10, 2), seed=1)
+
+
+def test_a_number_to_predict_is_called_that_before_its_values_are_called_rare():
+    with pytest.raises(UsageError, match="101 different values"):
+        split(dataset(x=range(101), y=range(101)), seed=1)
+
+
+@pytest.mark.parametrize(
+    "fractions", [(0, 0.2), (0.2, 0), (0.5, 0.5), (1.2, 0.2), (-0.1, 0.2), (float("nan"), 0.2)]
+)
+def test_parts_that_leave_no_training_rows_are_refused(fractions):
+    with pytest.raises(UsageError, match="training part"):
+        split(of_classes(10, 10), 1, *fractions)
