@@ -97,10 +97,10 @@ class RecordedUtility:
         return recorded
 
 
-def recorded_rule(manifest: Manifest, arrays: Arrays) -> Rule:
-    """Stand in for a rule that is not installed: take the recorded aggregate as given."""
+def recorded_rule(manifest: Manifest, arrays: Arrays, state: bytes | None) -> Rule:
+    """Stand in for a rule that is not installed: take the recorded aggregate and memory as given."""
 
     def take(_base: Arrays, _updates: Sequence[Update], _state: bytes | None, _index: int) -> Aggregate:
-        return Aggregate(arrays, manifest.metrics)
+        return Aggregate(arrays, manifest.metrics, state)
 
     return take

@@ -18,7 +18,7 @@ from aggregator.record import Record, Round
 from aggregator.types import Closed, Failed, Read, Rule, Utility
 from fl import weights
 from fl.canonical import sha256
-from fl.documents import Line, Manifest, Receipt, Terms, Verdict
+from fl.documents import Line, Manifest, Receipt, Reference, Terms, Verdict
 from fl.errors import BlobDamaged, BlobUnavailable, FedledgerError, UsageError
 from fl.ledger.types import RoundClosed, WeightsReset
 from fl.store.cid import Cid
@@ -136,7 +136,11 @@ class _Replay:
         if not self.round.submissions:
             self.findings.note(f"failed without a submission: {said}")
             return
-        decision = self._decide(None)
+        try:
+            decision = self._decide(None)
+        except UsageError as error:
+            self.findings.unchecked(f"failed: {said}; cannot be decided again: {error.message}")
+            return
         if isinstance(decision, Closed):
             self.findings.note(f"failed in spite of a quorum: {said}")
         else:
@@ -145,7 +149,9 @@ class _Replay:
     def _closed(self) -> None:
         manifest = self.record.manifest(self.round)
         self._told(manifest)
-        self.record.blob(manifest.weights)
+        for name in ("weights", "state"):
+            with self.findings.about(self.round.number, name):
+                self._blob(getattr(manifest, name))
         for line in manifest.submissions:
             if line.verdict is Verdict.UNAVAILABLE:
                 self._denied(line)
@@ -208,7 +214,11 @@ class _Replay:
             if manifest is None:
                 raise
             self.findings.unchecked(f"the aggregate: {error.message}")
-            return recorded_rule(manifest, weights.decode(self.record.blob(manifest.weights), terms.order))
+            arrays = weights.decode(self.record.blob(manifest.weights), terms.order)
+            return recorded_rule(manifest, arrays, self._blob(manifest.state))
+
+    def _blob(self, reference: Reference | None) -> bytes | None:
+        return self.record.blob(reference) if reference else None
 
     def _utility(self, terms: Terms, manifest: Manifest | None) -> Utility:
         own = self._own_utility(terms)
@@ -224,7 +234,7 @@ class _Replay:
     def _own_utility(self, terms: Terms) -> Utility | None:
         validation = terms.scoring.validation
         try:
-            return self.tools.utility(terms, self.record.blob(validation) if validation else None)
+            return self.tools.utility(terms, self._blob(validation))
         except UsageError as error:
             if scoring.needs_table(terms):
                 self.findings.unchecked(f"utilities: {error.message}")

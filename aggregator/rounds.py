@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from aggregator.decision import decide
 from aggregator.record import Record, Round
 from aggregator.types import Closed, Failed, Rule, Utility
 from fl.canonical import Setting, encode_settings
-from fl.documents import Announcement, Line, Manifest, Terms, Verdict
-from fl.errors import StoreError
+from fl.documents import Announcement, Line, Manifest, Terms
+from fl.errors import BlobUnavailable, StoreError
 from fl.ledger.port import Ledger
 from fl.ledger.types import Result, Stage, Task
+from fl.store.cid import Cid
 from fl.store.port import BlobStore, put_bytes
 
 Wait = Callable[[int, Callable[[], bool]], None]
@@ -109,25 +111,28 @@ class Rounds:
         task = self.ledger.task(self.task)
         self.wait(task.deadline + 1, self.sealed)
         task = self.ledger.task(self.task)  # sealing moved the deadline
-        record = self.record()
-        round_ = record.round(task.round)
-        decision = self._collect(record, round_, task)
+        round_ = self.record().round(task.round)
+        decision = self._collect(round_, task)
         if isinstance(decision, Closed) and self.ledger.now() <= task.close_by():
             return self._close(round_, decision)
         return self._fail(round_, decision)
 
-    def _collect(self, record: Record, round_: Round, task: Task) -> Closed | Failed:
-        """Decide; while something is not served, decide again until three quarters of the close window."""
+    def _collect(self, round_: Round, task: Task) -> Closed | Failed:
+        """Decide once everything is served, at the latest after three quarters of the close window."""
         early = task.close_window // 2  # until then the contract takes no `unavailable`
         patience = task.deadline + max(task.close_window * 3 // 4, early + 1)
         while True:
-            facts = record.facts(round_)
-            decision = decide(facts, self.rule, self.utility, record.read)
-            lines = lines_of(decision)
-            missing = sum(line.verdict is Verdict.UNAVAILABLE for line in lines)
+            record, missing = self.record(), set[_Blob]()
+            read = partial(_read_or_note, record, missing)
+            decision = decide(record.facts(round_), self.rule, self.utility, read)
             if not missing or self.ledger.now() >= patience:
                 return decision
-            self.wait(patience, lambda: False)
+            self.wait(patience, partial(self._served, missing))
+
+    def _served(self, missing: set[_Blob]) -> bool:
+        """Whether everything that was missing is there by now, whatever it is."""
+        record = self.record()  # a receipt may have been revealed on the chain
+        return all(_there(record, *blob) for blob in missing)
 
     def _close(self, round_: Round, decision: Closed) -> RoundEnd:
         manifest = decision.manifest
@@ -174,3 +179,24 @@ class Rounds:
 def lines_of(decision: Closed | Failed) -> tuple[Line, ...]:
     """Every submission with its verdict, whichever way the round went."""
     return decision.manifest.submissions if isinstance(decision, Closed) else decision.lines
+
+
+_Blob = tuple[Cid, int]  # and how many bytes of it are read at most
+
+
+def _read_or_note(record: Record, missing: set[_Blob], cid: Cid, limit: int) -> bytes:
+    try:
+        return record.read(cid, limit)
+    except BlobUnavailable:
+        missing.add((cid, limit))
+        raise
+
+
+def _there(record: Record, cid: Cid, limit: int) -> bool:
+    try:
+        record.read(cid, limit)
+    except BlobUnavailable:
+        return False
+    except StoreError:  # not what it should be: a verdict, and no reason to wait
+        return True
+    return True

@@ -17,7 +17,7 @@ from fl.canonical import MAX_DOCUMENT_BYTES, Setting, sha256
 from fl.documents import Announcement, Details, Privacy, Receipt, Reference, Terms
 from fl.errors import BlobUnavailable, ConsentError, Refused, UsageError
 from fl.ledger.port import Ledger
-from fl.ledger.types import Address, RoundOpened, Stage, Transaction, UpdateSubmitted
+from fl.ledger.types import Address, RoundOpened, Stage, Task, Transaction, UpdateSubmitted
 from fl.store.cid import Cid
 from fl.store.port import BlobStore, put_bytes, read_bytes
 from fl.weights import Arrays
@@ -102,7 +102,7 @@ class Site:
         task = self.ledger.task(self.task)
         if not task.open:
             raise ConsentError(f"No round of task {self.task} is open.")
-        opened = self._opened(task.round)
+        opened = self._opened(task)
         if opened.announcement != id_:
             raise ConsentError(f"Round {task.round} was not opened with the announcement {id_.hex()}.")
         if opened.weights != task.weights:
@@ -114,9 +114,9 @@ class Site:
         self._check_seat(task.round)
         return announcement
 
-    def _opened(self, round_: int) -> RoundOpened:
-        events = self.ledger.history(self.task)
-        return next(event for event in events if isinstance(event, RoundOpened) and event.round == round_)
+    def _opened(self, task: Task) -> RoundOpened:
+        events = self.ledger.history(self.task, since=task.opened_at)
+        return next(e for e in events if isinstance(e, RoundOpened) and e.round == task.round)
 
     def _check_seat(self, round_: int) -> None:
         seat = self.ledger.seat(self.task, self.account)
@@ -211,10 +211,15 @@ class Site:
 
     def submit_due(self) -> None:
         """Put the digest of the open round's receipt on the chain, unless it is there already."""
-        task = self.ledger.task(self.task)
-        receipt = self.prepared(task.round)
-        if receipt is None or task.sealed(self.ledger.now()) or not task.open or self.submitted(task.round):
+        receipts = self._receipts()
+        if not receipts:
             return
+        task, now = self.ledger.task(self.task), self.ledger.now()
+        for receipt in receipts:
+            if _running(task, receipt.round, now) and not self.submitted(receipt.round):
+                self._submit(receipt)
+
+    def _submit(self, receipt: Receipt) -> None:
         try:
             self.ledger.submit_update(self.task, receipt.round, receipt.id)
         except Refused as refused:
@@ -226,24 +231,26 @@ class Site:
 
         A round that failed or is void pays nothing, and its update stays with the site.
         """
-        for receipt in self._receipts():
-            if self._running(receipt.round):
-                continue
-            stage = self.ledger.outcome(self.task, receipt.round).stage
-            if self._on_chain(receipt) and stage not in (Stage.FAILED, Stage.VOID):
-                put_bytes(self.store, receipt.encode())
-            self.outbox.drop(receipt)
+        receipts = self._receipts()
+        if not receipts:
+            return
+        task, now = self.ledger.task(self.task), self.ledger.now()
+        for receipt in receipts:
+            if not _running(task, receipt.round, now):
+                self._publish(receipt, task)
+                self.outbox.drop(receipt)
 
-    def _running(self, round_: int) -> bool:
-        """Whether submissions of this round can still count."""
-        task = self.ledger.task(self.task)
-        return task.open and task.round == round_ and not task.sealed(self.ledger.now())
+    def _publish(self, receipt: Receipt, task: Task) -> None:
+        stage = self.ledger.outcome(self.task, receipt.round).stage
+        if self._on_chain(receipt, task) and stage not in (Stage.FAILED, Stage.VOID):
+            put_bytes(self.store, receipt.encode())
 
-    def _on_chain(self, receipt: Receipt) -> bool:
+    def _on_chain(self, receipt: Receipt, task: Task) -> bool:
+        since = task.opened_at if task.round == receipt.round else task.created_at
         return any(
             isinstance(event, UpdateSubmitted)
             and (event.trainer, event.receipt) == (self.account, receipt.id)
-            for event in self.ledger.history(self.task)
+            for event in self.ledger.history(self.task, since)
         )
 
     # --- reading
@@ -263,3 +270,8 @@ class Site:
         if sha256(data) != id_:
             raise BlobUnavailable(f"The store gave other bytes than document {id_.hex()}.")
         return data
+
+
+def _running(task: Task, round_: int, now: int) -> bool:
+    """Whether submissions of this round can still count."""
+    return task.open and task.round == round_ and not task.sealed(now)

@@ -107,12 +107,10 @@ def _finish(results: Results, folder: Path, *, json: bool) -> None:
         return
     out = output.console()
     out.print(report(results))
-    files = ", ".join(sorted(file.name for file in folder.iterdir() if file.is_file()))
-    out.print(f"{output.safe(str(folder))} holds {output.safe(files)}.\n", soft_wrap=True)
-    out.print("Next:")
+    name = output.safe(shlex.quote(str(folder)))
+    out.print(f"{name} holds {', '.join(folders.WRITTEN)}, the chain and the store.\n", soft_wrap=True)
     for command, does in _NEXT.items():
-        words = f"fl {command} {shlex.quote(str(folder))}"
-        out.print(f"  [bold]{output.safe(words)}[/]  [dim]{does}[/]", soft_wrap=True)
+        out.print(f"[bold]fl {command:<7} {name}[/]  [dim]{does}[/]", soft_wrap=True)
 
 
 _NEXT = {

@@ -14,6 +14,7 @@ RESULTS = "results.json"
 MODEL = "model.safetensors"
 METRICS_PLOT = "metrics.png"
 REWARDS_PLOT = "rewards.png"
+WRITTEN = (CONFIG, RESULTS, MODEL, METRICS_PLOT, REWARDS_PLOT)
 
 
 @contextmanager

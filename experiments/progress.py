@@ -47,11 +47,11 @@ class Lines(Silent):
 
     def step(self, text: str) -> None:
         """One line."""
-        self._out.print(safe(text))
+        self._out.print(safe(text), soft_wrap=True)
 
     def round_ended(self, ended: Round, seconds: Seconds) -> None:
         """One line."""
-        self._out.print(describe(ended, seconds))
+        self._out.print(describe(ended, seconds), soft_wrap=True)
 
 
 class Live(Silent):

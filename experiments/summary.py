@@ -6,9 +6,6 @@ import platform
 from collections.abc import Sequence
 from importlib.metadata import version
 
-import numpy as np
-import torch
-
 from aggregator.record import Record, Round
 from experiments import baselines, results
 from experiments.config import RunConfig
@@ -163,5 +160,5 @@ def _mean(values: Sequence[float]) -> float:
 
 def versions() -> dict[str, str]:
     """What made these results."""
-    found = {name: version(name) for name in ("fedledger", "flwr", "web3", "py-evm")}
-    return {"python": platform.python_version(), **found, "torch": torch.__version__, "numpy": np.__version__}
+    names = ("fedledger", "flwr", "torch", "numpy", "web3", "py-evm")
+    return {"python": platform.python_version(), **{name: version(name) for name in names}}

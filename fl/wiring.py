@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +79,7 @@ def deployment(
 _OPTIONS = {"chain": "--rpc", "contract": "--contract", "task": "--task", "store": "--store"}
 
 
+@lru_cache(maxsize=64)
 def open_ledger(place: Deployment, account: LocalAccount | None = None) -> Ledger:
     """The deployment's contract, in the name of `account` (None: reading only)."""
     return Web3Ledger(open_chain(place.chain), place.contract, account)

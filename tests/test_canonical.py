@@ -7,10 +7,11 @@ import json
 import math
 
 import pytest
-from fl import canonical
-from fl.errors import DocumentError
 from hypothesis import given
 from hypothesis import strategies as st
+
+from fl import canonical
+from fl.errors import DocumentError
 
 SAFE = 2**53 - 1
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)

@@ -7,6 +7,10 @@ import json
 
 import pytest
 from eth_utils.address import to_checksum_address
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
 from fl.canonical import MAX_DOCUMENT_BYTES, dump, tag_float
 from fl.documents import (
     Announcement,
@@ -23,9 +27,6 @@ from fl.documents import (
 from fl.errors import DocumentError
 from fl.store.cid import Cid
 from fl.store.layout import cid_of
-from hypothesis import given
-from hypothesis import strategies as st
-from pydantic import ValidationError
 
 ALICE = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
 BOB = "0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359"

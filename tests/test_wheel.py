@@ -61,7 +61,7 @@ def test_neither_tests_nor_contracts_are_in_the_wheel(scripts: Path, tmp_path: P
 
 def test_a_run_from_the_wheel_is_verified(scripts: Path, tmp_path: Path) -> None:
     shown = run(scripts / "fl", "run", "hospitals", "--rounds", "1", "--out", "run", folder=tmp_path)
-    assert "fl verify run" in shown
+    assert "fl verify  run" in shown
     run(scripts / "fl", "verify", "run", folder=tmp_path)
     run(scripts / "fl", "rewards", "run", folder=tmp_path)
     run(scripts / "fl", "rounds", "run", folder=tmp_path)

@@ -8,8 +8,6 @@ from typing import Annotated
 
 import typer
 
-from fl.chain.node import EmbeddedNode
-from fl.chain.server import RpcServer
 from fl.errors import FedledgerError
 
 app = typer.Typer(help="The embedded chain.", no_args_is_help=True)
@@ -29,6 +27,10 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 for any free one.")] = 8545,
 ) -> None:
     """Serve a chain file over JSON-RPC until Ctrl-C. Other processes may go on using the file."""
+    # py-evm takes a second to import, and `fl --help` should not
+    from fl.chain.node import EmbeddedNode  # noqa: PLC0415 - see above
+    from fl.chain.server import RpcServer  # noqa: PLC0415 - see above
+
     try:
         with EmbeddedNode.open(file) as node, RpcServer(node, host, port) as server:
             typer.echo(f"Serving {file} at {server.url}, chain id {node.chain_id}. Ctrl-C ends it.")

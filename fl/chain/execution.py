@@ -115,6 +115,11 @@ def _run(
     least = max(transaction.intrinsic_gas, data_floor(message.data))
     if gas < least:
         raise TransactionRejected(f"intrinsic gas too low: {gas}, at least {least} are needed")
+    balance = state.get_balance(message.sender)
+    if balance < message.value:
+        raise TransactionRejected(
+            f"insufficient funds for transfer: have {balance}, need {message.value} wei"
+        )
     spoofed = cast(SignedTransactionAPI, SpoofTransaction(transaction, from_=message.sender))
     try:
         computation = state.apply_transaction(spoofed)

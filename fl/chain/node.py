@@ -140,7 +140,7 @@ class EmbeddedNode:
         with self._writer.writing():
             snapshot = self._writing_snapshot()
             if not snapshot.has(transaction.hash):
-                _check_nonce(transaction, snapshot)
+                _check_sender(transaction, snapshot)
                 self._append(snapshot, [transaction])
         return transaction.hash
 
@@ -176,11 +176,19 @@ class EmbeddedNode:
         return transaction
 
 
-def _check_nonce(transaction: SignedTransactionAPI, snapshot: Snapshot) -> None:
-    expected = snapshot.state("latest").get_nonce(transaction.sender)
+def _check_sender(transaction: SignedTransactionAPI, snapshot: Snapshot) -> None:
+    """Refuse a nonce that is not the next one, and a sender who could not pay the most (EIP-1559)."""
+    state = snapshot.state("latest")
+    expected = state.get_nonce(transaction.sender)
     if transaction.nonce < expected:
         raise TransactionRejected(f"nonce too low: next nonce {expected}, tx nonce {transaction.nonce}")
     if transaction.nonce > expected:
         raise TransactionRejected(
             f"nonce too high: next nonce {expected}, tx nonce {transaction.nonce}; nothing is queued"
+        )
+    balance = state.get_balance(transaction.sender)
+    cost = transaction.value + transaction.gas * transaction.max_fee_per_gas
+    if balance < cost:
+        raise TransactionRejected(
+            f"insufficient funds for gas * price + value: have {balance}, need {cost} wei"
         )

@@ -8,6 +8,8 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pydantic_core import from_json as parse_json  # bounds nesting; the json module overflows the stack
+
 from fl.chain.errors import (
     InternalError,
     InvalidParams,
@@ -46,8 +48,8 @@ class Rpc:
     def answer_json(self, body: bytes) -> bytes:
         """Answer a request or a batch in JSON; empty when nothing in it wants an answer."""
         try:
-            answer = self._answer_any(json.loads(body))
-        except (ValueError, RecursionError) as error:
+            answer = self._answer_any(parse_json(body))
+        except ValueError as error:
             answer = _failure(None, ParseError(f"not JSON: {error}"))
         return b"" if answer is None else json.dumps(answer).encode()
 

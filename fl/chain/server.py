@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from fl.chain.node import EmbeddedNode
 from fl.chain.rpc import Rpc
 from fl.errors import UsageError
+
+_log = logging.getLogger(__name__)
 
 _LARGEST_BODY = 5 * 2**20
 """Bytes; geth's bound. The largest transaction that a block takes is below 2 MiB, as hexadecimal."""
@@ -40,6 +43,10 @@ class RpcServer(ThreadingHTTPServer):
         """Where clients find the server; the port is a real one even if 0 was asked for."""
         host, port = self.server_address[:2]
         return f"http://{host!s}:{port}"
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Log what broke a connection; most often the client went away, which is no news for the console."""
+        _log.debug("the connection of %s broke", client_address, exc_info=True)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -67,6 +67,7 @@ class Web3Ledger(Ledger):
             raise UsageError(f"The contract at {contract} is no federation.") from refused
         self._token = self._node.contract(token, TOKEN)
         self._block_times: dict[bytes, int] = {}
+        self._events: dict[tuple[bytes, int], Event] = {}
 
     @property
     def chain_id(self) -> int:
@@ -205,13 +206,19 @@ class Web3Ledger(Ledger):
         stage = STAGES.get(int.from_bytes(word, "big"))
         return Outcome(Stage.PENDING, word) if stage is None else Outcome(stage)
 
-    def history(self, task: int) -> tuple[Event, ...]:
+    def history(self, task: int, since: int = 0) -> tuple[Event, ...]:
         names = events.topics(events.TASK_EVENTS)
-        logs = self._scan([list(names), task.to_bytes(32, "big")], self.task(task).created_at)
-        return tuple(
-            events.task_event(self._federation, names[bytes(log["topics"][0])], log, self._time(log))
-            for log in logs
-        )
+        first = max(since, self.task(task).created_at)
+        logs = self._scan([list(names), task.to_bytes(32, "big")], first)
+        return tuple(self._event(names, log) for log in logs)
+
+    def _event(self, names: dict[bytes, str], log: LogReceipt) -> Event:
+        """A log as an event; decoded once, for what a block says never changes."""
+        place = bytes(log["blockHash"]), log["logIndex"]
+        if place not in self._events:
+            name = names[bytes(log["topics"][0])]
+            self._events[place] = events.task_event(self._federation, name, log, self._time(log))
+        return self._events[place]
 
     def member_history(self) -> tuple[MemberEvent, ...]:
         names = events.topics(events.MEMBER_EVENTS)

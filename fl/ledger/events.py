@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from functools import lru_cache
 from typing import Any
 
 from eth_utils.abi import event_abi_to_log_topic
@@ -44,10 +45,15 @@ from fl.ledger.types import (
 Arguments = Mapping[str, Any]
 
 
+@lru_cache
+def _topics_of_all() -> dict[bytes, str]:
+    abi: Any = artifact(FEDERATION).abi
+    return {event_abi_to_log_topic(item): item["name"] for item in abi if item["type"] == "event"}
+
+
 def topics(names: Collection[str]) -> dict[bytes, str]:
     """The events of these names, by the first topic of their logs."""
-    abi: Any = artifact(FEDERATION).abi
-    return {event_abi_to_log_topic(item): item["name"] for item in abi if item.get("name") in names}
+    return {topic: name for topic, name in _topics_of_all().items() if name in names}
 
 
 def task_event(contract: Contract, name: str, log: LogReceipt, time: int) -> Event:

@@ -192,8 +192,8 @@ class Ledger(Protocol):
         """Where a round has come to."""
         ...
 
-    def history(self, task: int) -> tuple[Event, ...]:
-        """Every event of the task, in chain order, from the block of its creation."""
+    def history(self, task: int, since: int = 0) -> tuple[Event, ...]:
+        """Every event of the task, in chain order, from the block of its creation or block `since`."""
         ...
 
     def member_history(self) -> tuple[MemberEvent, ...]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache, partial
 
 import numpy as np
 import pytest
+
 from aggregator import replay, scoring
 from aggregator.decision import Facts, decide, examine
 from aggregator.record import Record
@@ -31,6 +33,9 @@ BASE = {
 }
 TARGET = {name: array + np.array(1, array.dtype) for name, array in BASE.items()}
 WINDOW, CLOSE_WINDOW, SETTLE_DELAY, REWARD = 600, 400, 50, 1_000_000
+
+
+account = cache(partial(account_from_seed, b"tests"))
 
 
 def reference(data):
@@ -81,9 +86,9 @@ def mean_rule(base, updates, _state, _index):
 def momentum_rule(base, updates, state, index):
     """Remembers the last mean, and says at which index it was asked."""
     mean = scoring.coalition(2 ** len(updates) - 1, updates, base)
-    before = weights.decode(state, tuple(base)) if state else mean
+    before = weights.decode(state.removeprefix(b"mean:"), tuple(base)) if state else mean
     arrays = {name: (mean[name].astype(np.float64) + before[name]) / 2 for name in base}
-    return Aggregate(arrays, {"index": float(index)}, weights.encode(mean))
+    return Aggregate(arrays, {"index": float(index)}, b"mean:" + weights.encode(mean))
 
 
 def closeness(target):
@@ -121,7 +126,7 @@ class Package:
 class Site:
     def __init__(self, index):
         self.index = index
-        self.account = account_from_seed(b"tests", f"site {index}")
+        self.account = account(f"site {index}")
         self.address = self.account.address
 
     def shifted(self, base, round_):
@@ -172,13 +177,14 @@ class Case:
 
     terms: Terms = field(default_factory=make_terms)
     base: bytes = weights.encode(BASE)
-    store: MemoryStore = field(default_factory=MemoryStore)
+    blocks: dict[bytes, bytes] = field(default_factory=dict)
     invited: tuple[str, ...] | None = None
     earlier: frozenset[bytes] = frozenset()
     state: bytes | None = None
     index: int = 1
 
     def __post_init__(self):
+        self.store = MemoryStore(self.blocks)
         self.sites = [Site(index) for index in range(6)]
         self.submissions, self.names, self.reads = [], {}, []
 
@@ -237,12 +243,13 @@ class Federation:
     """Three sites and one task. Time moves only while somebody waits."""
 
     def __init__(self, rule=mean_rule, sites=3, **terms):
-        self.rule, self.store = rule, MemoryStore()
+        self.rule, self.blocks = rule, {}
+        self.store = MemoryStore(self.blocks)
         validation = weights.encode(TARGET)
         terms = {"validation": reference(validation).model_dump()} | terms
         self.terms = make_terms(**terms)
         self.sites = [Site(index) for index in range(sites)]
-        self.owner, self.operator = (account_from_seed(b"tests", name) for name in ("owner", "operator"))
+        self.owner, self.operator = account("owner"), account("operator")
         self.chain = MemoryFederation(self.owner.address)
         for data in (validation, weights.encode(BASE), self.terms.encode()):
             put_bytes(self.store, data)
@@ -294,8 +301,13 @@ class Federation:
 
     def begin(self, faults=None):
         """Open a round and have every site submit; `faults` by site's index."""
-        announcement = self.rounds().open()
-        return [self.submit(site, announcement, **(faults or {}).get(site.index, {})) for site in self.sites]
+        return self.submit_all(self.rounds().open(), faults)
+
+    def submit_all(self, announcement, faults=None):
+        """Every site submits that has not yet."""
+        seats = [self.ledger().seat(self.task, site.address) for site in self.sites]
+        late = [site for site, seat in zip(self.sites, seats, strict=True) if seat.last < announcement.round]
+        return [self.submit(site, announcement, **(faults or {}).get(site.index, {})) for site in late]
 
     def play(self, faults=None):
         """A whole round, settled."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 import pytest
 
 from aggregator.types import Aggregate
-from fl import weights
 from fl.canonical import sha256
 from fl.documents import Announcement
 from fl.errors import Refused, StoreError
 from fl.ledger.types import Funded, RoundClosed, RoundFailed, RoundOpened, RoundSettled, Stage
-from fl.store.port import put_bytes, read_bytes
+from fl.store.port import read_bytes
 
 
 def stage(federation, number):
@@ -143,16 +142,30 @@ def test_what_is_not_served_is_waited_for_until_three_quarters_of_the_close_wind
 @pytest.mark.parametrize("part", ["receipt", "update", "details"])
 def test_what_is_served_while_the_aggregator_waits_counts(federation, part):
     late = federation.begin({1: {"withhold": [part]}})[1]
+    rounds, sealed_at = federation.rounds(), federation.now()
+
+    def wait(until, done):
+        federation.chain.set_time(sealed_at + 10)
+        assert not done()
+        late.put(federation.store)
+        assert done()
+
+    rounds.wait = lambda until, done: None if done() else wait(until, done)
+    end = rounds.finish()
+    assert [line.verdict for line in end.lines] == ["accepted"] * 3
+    assert federation.now() == sealed_at + 10
+
+
+def test_a_receipt_that_is_revealed_on_the_chain_while_the_aggregator_waits_counts(federation):
+    late = federation.begin({1: {"withhold": ["receipt"]}})[1]
     rounds = federation.rounds()
 
     def wait(until, done):
-        late.put(federation.store)
-        federation.wait(until, done)
+        federation.ledger(federation.owner).reveal(federation.task, 1, late.trainer, late.receipt)
+        assert done()
 
-    rounds.wait = wait
-    rounds.sealed = lambda: True
-    end = rounds.finish()
-    assert [line.verdict for line in end.lines] == ["accepted"] * 3
+    rounds.wait = lambda until, done: None if done() else wait(until, done)
+    assert [line.verdict for line in rounds.finish().lines] == ["accepted"] * 3
 
 
 @pytest.mark.parametrize("close_window", range(2, 8))
@@ -291,11 +304,6 @@ def test_the_pool_gets_back_what_a_failed_round_reserved(federation):
     federation.rounds().open()
     federation.rounds().finish()
     assert federation.ledger().task(federation.task).pool == funded.amount
-
-
-def test_the_store_may_hold_more_than_the_protocol_put_there(federation):
-    put_bytes(federation.store, weights.encode({}))
-    assert federation.play().closed
 
 
 def test_only_the_aggregator_can_finish_a_round(federation):

@@ -7,11 +7,12 @@ from itertools import permutations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from aggregator import scoring
 from aggregator.types import Update
 from fl.errors import DocumentError, UsageError
-from hypothesis import given
-from hypothesis import strategies as st
 
 UTILITY = st.integers(-(10**8), 10**8)
 

@@ -6,6 +6,7 @@ from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
+
 from fl import weights
 from fl.canonical import sha256
 from fl.documents import Reference, Verdict

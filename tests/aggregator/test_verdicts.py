@@ -11,6 +11,8 @@ import zipfile
 
 import numpy as np
 import pytest
+from safetensors.numpy import save
+
 from aggregator.types import Closed
 from fl import weights
 from fl.canonical import sha256
@@ -21,7 +23,6 @@ from fl.store.cid import Cid
 from fl.store.layout import cid_of
 from fl.store.node import Link
 from fl.store.port import put_bytes
-from safetensors.numpy import save
 
 HONEST = ("accepted", FULL_QUALITY)
 SALLY = 1
@@ -73,7 +74,7 @@ def test_what_is_not_served_is_unavailable(judge, part):
 def test_bytes_that_do_not_match_their_cid_are_the_store_s_fault_and_count_as_not_served(case):
     package = case.submit(SALLY)
     digest = cid_of(package.update).digest
-    case.store._blocks[digest] = b"x" + case.store._blocks[digest][1:]
+    case.blocks[digest] = b"x" + case.blocks[digest][1:]
     assert case.verdicts() == [("unavailable", UNAVAILABLE)]
 
 
@@ -105,7 +106,7 @@ def test_a_receipt_that_is_no_receipt_is_a_bad_document(judge, case, spoil):
 
 def test_a_receipt_in_one_block_larger_than_a_chunk_is_a_bad_document(case):
     package = case.submit(SALLY, receipt_bytes=b"x" * 1_500_000)
-    case.store._blocks[sha256(package.receipt)] = package.receipt
+    case.blocks[sha256(package.receipt)] = package.receipt
     assert case.verdicts() == [("bad_document", 0)]
 
 
@@ -224,7 +225,7 @@ def test_content_laid_out_deeper_than_its_size_needs_is_bad(judge, case):
     data = case.sites[SALLY].make(case.terms, case.base, case.announcement).update
     leaf = cid_of(data)
     above = node.encode([Link(leaf, len(data), len(data))])
-    case.store._blocks[leaf.digest], case.store._blocks[sha256(above)] = data, above
+    case.blocks[leaf.digest], case.blocks[sha256(above)] = data, above
     said = Reference(cid=str(Cid.dag(sha256(above))), sha256=sha256(data).hex(), size=len(data))
     assert judge(receipt={"update": said}) == ("bad_content", 0)
 

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
+from web3 import HTTPProvider, Web3
+
 from fl.chain.node import EmbeddedNode
 from fl.chain.provider import EmbeddedProvider
 from fl.chain.server import RpcServer
-from web3 import HTTPProvider, Web3
 
 START = 1_800_000_000
 """Genesis time of the test chain."""

@@ -8,9 +8,10 @@ import subprocess
 import sys
 
 import pytest
-from fl.chain.cli import app
 from typer.testing import CliRunner
 from web3 import HTTPProvider, Web3
+
+from fl.chain.cli import app
 
 
 @pytest.fixture

@@ -4,43 +4,44 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from eth_account.signers.local import LocalAccount
+from web3 import Web3
+
 from fl.chain.node import EmbeddedNode
 from fl.chain.provider import EmbeddedProvider
-from web3 import Web3
 
 COUNTER = "5f546001015f5500"
 """PUSH0 SLOAD PUSH1 1 ADD PUSH0 SSTORE STOP: adds one to slot 0"""
 
 SENDER = """
 import sys
+from eth_account import Account
 from fl.chain.node import EmbeddedNode
-with EmbeddedNode.open(sys.argv[1]) as node:
-    for line in sys.stdin:
-        print(node.send(bytes.fromhex(line)).hex(), flush=True)
+
+path, key, to, first, count = sys.argv[1:]
+account = Account.from_key(key)
+fields = {"to": to, "gas": 100_000, "gasPrice": 2 * 10**9, "chainId": 31337}
+with EmbeddedNode.open(path) as node:
+    for nonce in range(int(first), int(first) + int(count)):
+        raw = account.sign_transaction({**fields, "nonce": nonce}).raw_transaction
+        print(node.send(bytes(raw)).hex(), flush=True)
 """
 
 
 @pytest.fixture
-def start_sender(node: EmbeddedNode, sign: Callable[..., bytes]):
-    """Start processes that send an account's transactions and print each hash once it was acknowledged."""
+def start_sender(node: EmbeddedNode):
+    """Start processes that send an account's transactions and print each hash once it is acknowledged."""
     started = []
 
-    def start(account: LocalAccount, nonces: range, to: str) -> subprocess.Popen[str]:
+    def start(account: LocalAccount, first_nonce: int, count: int, to: str) -> subprocess.Popen[str]:
+        arguments = [str(node.path), account.key.hex(), to, str(first_nonce), str(count)]
         process = subprocess.Popen(
-            [sys.executable, "-c", SENDER, str(node.path)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
+            [sys.executable, "-c", SENDER, *arguments], stdout=subprocess.PIPE, text=True
         )
         started.append(process)
-        assert process.stdin
-        process.stdin.writelines(sign(account, nonce=nonce, to=to).hex() + "\n" for nonce in nonces)
-        process.stdin.close()
         return process
 
     yield start
@@ -53,7 +54,7 @@ def start_sender(node: EmbeddedNode, sign: Callable[..., bytes]):
 def test_two_processes_that_write_at_once_lose_nothing(node, start_sender, deploy, alice, bob):
     web3 = Web3(EmbeddedProvider(node))
     counter = deploy(web3, COUNTER)
-    processes = [start_sender(alice, range(1, 31), counter), start_sender(bob, range(30), counter)]
+    processes = [start_sender(alice, 1, 30, counter), start_sender(bob, 0, 30, counter)]
     acknowledged = [line for process in processes for line in process.stdout]
     assert [process.wait() for process in processes] == [0, 0]
     assert len(set(acknowledged)) == 60
@@ -70,7 +71,7 @@ def test_kill_9_loses_no_acknowledged_transaction(node, start_sender, deploy, al
     node.close()
     acknowledged = []
     for patience in (1, 4, 9):
-        process = start_sender(alice, range(_next_nonce(node.path, alice), 10_000), counter)
+        process = start_sender(alice, _next_nonce(node.path, alice), 10_000, counter)
         acknowledged += [process.stdout.readline() for _ in range(patience)]
         process.kill()
         acknowledged += process.stdout.readlines()

@@ -143,7 +143,7 @@ def test_a_call_changes_nothing(web3, deploy):
 
 
 def test_a_call_cannot_spend_what_the_caller_does_not_have(web3):
-    with pytest.raises(Web3RPCError, match="balance"):
+    with pytest.raises(Web3RPCError, match="insufficient funds"):
         web3.eth.call({"from": NOBODY, "to": NOBODY, "value": 1})
 
 
@@ -156,7 +156,7 @@ def test_a_transfer_is_estimated_exactly(web3, alice):
 
 def test_estimated_gas_suffices_through_nested_calls(web3, send, deploy):
     inner = deploy(web3, COUNTER)
-    # PUSH0 ×5 PUSH20 inner GAS CALL PUSH1 34 JUMPI PUSH0 PUSH0 REVERT JUMPDEST STOP: reverts if the call fails
+    # PUSH0 ×5 PUSH20 inner GAS CALL PUSH1 34 JUMPI PUSH0 PUSH0 REVERT JUMPDEST STOP: reverts if inner fails
     outer = deploy(web3, f"5f5f5f5f5f73{inner[2:]}5af16022575f5ffd5b00")
     gas = web3.eth.estimate_gas({"to": outer})
     receipt = send(web3, to=outer, gas=gas)
@@ -208,7 +208,7 @@ def test_the_suggested_price_is_enough(web3, send):
     [
         ({"nonce": 0}, "nonce too low"),
         ({"nonce": 2}, "nonce too high"),
-        ({"value": 10**21}, "balance"),
+        ({"value": 10**21}, "insufficient funds"),
         ({"gas": 20_999}, "Insufficient gas|intrinsic gas too low"),
         ({"maxFeePerGas": 1, "maxPriorityFeePerGas": 1}, "base fee"),
         ({"chainId": 1}, "chain id"),
@@ -224,7 +224,7 @@ def test_a_transaction_that_cannot_be_in_the_next_block_is_refused(web3, send, a
 
 def test_bytes_that_are_no_transaction_are_refused(web3, sign, alice):
     for raw in (b"", b"\x02", b"\x7f\x01", sign(alice)[:-1], b"\xff" * 40):
-        with pytest.raises(Web3RPCError, match="invalid transaction|not supported"):
+        with pytest.raises(Web3RPCError, match="invalid transaction"):
             web3.eth.send_raw_transaction(raw)
 
 

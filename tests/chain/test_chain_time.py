@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 
 import pytest
+from web3 import Web3
+from web3.exceptions import MethodUnavailable
+
 from fl.chain.node import EmbeddedNode
 from fl.chain.provider import EmbeddedProvider
 from fl.errors import ChainError
-from web3 import Web3
-from web3.exceptions import MethodUnavailable
 
 START = 1_800_000_000
 CLOCK = "425f5260205ff3"

@@ -1,6 +1,7 @@
 """`fl run`: words in; folder, tables or JSON out. The runner is a stand-in: the words are what is tested."""
 
 import json
+import re
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -61,8 +62,8 @@ def test_a_run_writes_results_and_pictures_and_names_what_to_do_next(
     folder = tmp_path / "runs/hospitals-1"
     assert files(folder) == {"config.toml", "results.json", "metrics.png", "rewards.png"}
     said = capsys.readouterr().out
-    for words in ("fl verify runs/hospitals-1", "fl rewards runs/hospitals-1", "fl rounds runs/hospitals-1"):
-        assert words in said
+    for command in ("verify", "rewards", "rounds"):
+        assert re.search(rf"^fl {command} +runs/hospitals-1 ", said, re.MULTILINE)
     assert Results.read(folder) == runner.results
 
 
@@ -195,7 +196,7 @@ def test_resuming_ends_as_an_undisturbed_run_does(
     assert main(["run", "--resume", "mine"]) == 0
     assert runner.resumed == Path("mine")
     assert files(tmp_path / "mine") == {"config.toml", "results.json", "metrics.png", "rewards.png"}
-    assert "fl verify mine" in capsys.readouterr().out
+    assert re.search("^fl verify +mine ", capsys.readouterr().out, re.MULTILINE)
 
 
 def test_a_folder_that_is_no_run_is_answered_with_the_runs_there_are(

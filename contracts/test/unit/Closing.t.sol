@@ -68,6 +68,13 @@ contract ClosingTest is BaseTest {
         _expectRefusal(_result(1, COUNT + 1), IFederation.Incomplete.selector);
     }
 
+    function test_a_wrong_count_is_refused_before_any_entry_is_looked_at() public {
+        _submitAll();
+        Result memory result = _result(1, COUNT + 1);
+        result.entries[0] = _entry(_trainer(0), 1, REFUSED);
+        _expectRefusal(result, IFederation.Incomplete.selector);
+    }
+
     function test_every_entry_has_its_receipt() public {
         _submitAll();
         Result memory result = _result(1, COUNT);

@@ -236,9 +236,9 @@ class MemoryLedger(Ledger):
         checked("outcomeOf", (task, round_))
         return self._state.outcome(task, round_)
 
-    def history(self, task: int) -> tuple[Event, ...]:
+    def history(self, task: int, since: int = 0) -> tuple[Event, ...]:
         self.task(task)
-        return tuple(self._state.events[task])
+        return tuple(event for event in self._state.events[task] if event.at.block >= since)
 
     def member_history(self) -> tuple[MemberEvent, ...]:
         return tuple(self._state.member_events)

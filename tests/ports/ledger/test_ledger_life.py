@@ -101,6 +101,13 @@ def test_a_history_holds_nothing_of_another_task(world):
     assert {event.task for event in world.nobody.history(second)} == {second}
 
 
+def test_a_history_can_begin_at_a_later_block(world):
+    history = world.nobody.history(live(world))
+    later = history[len(history) // 2].at.block
+    assert world.nobody.history(1, since=later) == tuple(e for e in history if e.at.block >= later)
+    assert world.nobody.history(1, since=history[-1].at.block + 1) == ()
+
+
 def test_a_transaction_says_where_and_when_it_happened(world):
     world.wait(17)
     done = world.owner.set_paused(True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fl.ledger.types import UNAVAILABLE, UNRATED, Credit, Entry, Outcome, RoundSettled, Stage
+from fl.ledger.types import UNAVAILABLE, UNRATED, Credit, Entry, Member, Outcome, RoundSettled, Stage
 
 
 def credits_of(world, task):
@@ -88,7 +88,9 @@ def test_rounds_settle_in_any_order(world):
     late = world.close(task, second)
     world.settle(late)
     world.settle(early)
-    assert world.nobody.member(world.address("ada")).balance == 2_000
+    # 5,000 → 5,625 → 5,625 − ⌊5,625 / 8⌋ + 1,250
+    expected = Member(balance=2_000, reputation=6_172, admitted=True)
+    assert world.nobody.member(world.address("ada")) == expected
 
 
 # --- voiding

@@ -1,0 +1,365 @@
+"""Sites that misbehave in a real round: each is refused by name, and the round closes well without it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from flwr.app import Context
+from flwr.clientapp import ClientApp
+
+from clients.app import train_here
+from clients.mod import site_mod
+from clients.node import open_site, text
+from clients.site import Site
+from fl import sealing, weights
+from fl.canonical import sha256
+from fl.documents import Announcement, Details, Receipt
+from fl.ledger.types import FULL_QUALITY, INITIAL_REPUTATION, REFUSED_QUALITY, UNAVAILABLE, UNRATED
+from fl.store.port import put_bytes
+
+BAD = 2
+"""The round in which they misbehave; in those before and after they are honest."""
+
+GARBAGE = b"\x00 no receipt"
+
+
+class FaultySite(Site):
+    """Honest, but for what `sealed` and `deliver` do in round 2."""
+
+    def _sealed(self, announcement: Announcement, update: bytes, details: Details) -> Receipt:
+        if announcement.round == BAD:
+            return self.sealed(announcement, update, details)
+        return super()._sealed(announcement, update, details)
+
+    def sealed(self, announcement: Announcement, update: bytes, details: Details) -> Receipt:
+        return super()._sealed(announcement, update, details)
+
+    def publish_due(self) -> None:
+        if self.task_now().round == BAD and not self._running(BAD):
+            self.deliver()
+        else:
+            super().publish_due()
+
+    def deliver(self) -> None:
+        super().publish_due()
+
+    def task_now(self):
+        return self.ledger.task(self.task)
+
+
+# --- what they send
+
+
+class SendsNaN(FaultySite):
+    def sealed(self, announcement, update, details):
+        return super().sealed(announcement, changed(self, update, lambda array: array * np.nan), details)
+
+
+class SendsHugeWeights(FaultySite):
+    def sealed(self, announcement, update, details):
+        return super().sealed(announcement, changed(self, update, lambda array: array + 1e6), details)
+
+
+class ClaimsAMillionExamples(FaultySite):
+    def sealed(self, announcement, update, details):
+        claim = details.model_copy(update={"examples": 1_000_000})
+        return super().sealed(announcement, update, claim)
+
+
+class TrainsWithOtherCode(FaultySite):
+    def sealed(self, announcement, update, details):
+        return super().sealed(announcement, update, details.model_copy(update={"code": "00" * 32}))
+
+
+class SendsTheBaseBack(FaultySite):
+    def sealed(self, announcement, update, details):
+        return super().sealed(announcement, weights.encode(self.base(announcement)), details)
+
+
+class StoresOtherBytes(FaultySite):
+    """The reference's SHA-256 is another one than the stored bytes have."""
+
+    def sealed(self, announcement, update, details):
+        receipt = super().sealed(announcement, update, details)
+        wrong = receipt.update.model_copy(update={"sha256": sha256(b"other bytes").hex()})
+        return receipt.model_copy(update={"update": wrong})
+
+
+class NamesOtherContent(FaultySite):
+    """The reference's CID leads to something else: to the round's announcement."""
+
+    def sealed(self, announcement, update, details):
+        receipt = super().sealed(announcement, update, details)
+        wrong = receipt.update.model_copy(update={"cid": str(announcement.cid)})
+        return receipt.model_copy(update={"update": wrong})
+
+
+class TakesItBack(FaultySite):
+    """Commits to another update than it sealed."""
+
+    def sealed(self, announcement, update, details):
+        receipt = super().sealed(announcement, update, details)
+        other = sealing.commitment(self.account, bytes.fromhex(receipt.key), sha256(b"other update"))
+        return receipt.model_copy(update={"commitment": other.hex()})
+
+
+class NamesAnotherBase(FaultySite):
+    def sealed(self, announcement, update, details):
+        receipt = super().sealed(announcement, update, details)
+        return receipt.model_copy(update={"base": sha256(b"another base").hex()})
+
+
+class TakesOverASeat(FaultySite):
+    """Hands in a receipt in the aggregator's name."""
+
+    def sealed(self, announcement, update, details):
+        receipt = super().sealed(announcement, update, details)
+        return receipt.model_copy(update={"trainer": announcement.contract})
+
+
+class Colludes(FaultySite):
+    """Hands in the update that the accomplice, who trained first, left for it."""
+
+    left: bytes | None = None
+
+    def sealed(self, announcement, update, details):
+        Colludes.left = Colludes.left or update
+        return super().sealed(announcement, Colludes.left, details)
+
+
+class SendsItsFirstUpdateAgain(FaultySite):
+    first: bytes | None = None
+
+    def _sealed(self, announcement, update, details):
+        cls = SendsItsFirstUpdateAgain
+        if announcement.round == 1:
+            cls.first = update
+        return super()._sealed(announcement, update, details)
+
+    def sealed(self, announcement, update, details):
+        return super().sealed(announcement, self.first, details)
+
+
+# --- how they deliver
+
+
+class NeverPublishes(FaultySite):
+    def deliver(self):
+        """Keep the receipt for ever."""
+
+
+class DamagesItsReceipt(FaultySite):
+    """The store has something where the receipt should be."""
+
+    def deliver(self):
+        for receipt in self._receipts():
+            path = self.store.path(receipt.cid)
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(GARBAGE)
+
+
+class SubmitsNoReceipt(FaultySite):
+    """The digest on the chain is that of garbage, and the garbage is published."""
+
+    def submit_due(self):
+        if self.task_now().round != BAD:
+            super().submit_due()
+        elif not self.submitted(BAD):
+            self.ledger.submit_update(self.task, BAD, sha256(GARBAGE))
+
+    def deliver(self):
+        put_bytes(self.store, GARBAGE)
+
+
+class Fails(FaultySite):
+    """Its app raises in the middle of training."""
+
+    def sealed(self, announcement, update, details):
+        raise ZeroDivisionError("nothing to divide by")
+
+
+def changed(site: Site, update: bytes, change: Callable[[np.ndarray], np.ndarray]) -> bytes:
+    """An update with its first tensor changed."""
+    arrays = dict(weights.decode(update, site.terms.order))
+    first = next(iter(arrays))
+    arrays[first] = change(arrays[first]).astype(arrays[first].dtype)
+    return weights.encode(arrays)
+
+
+def app_of(kinds: dict[str, type[Site]]) -> ClientApp:
+    """The app of the presets, with another kind of site for some names."""
+
+    def site_of(context: Context) -> Site:
+        name = Path(text(context.node_config, "key")).stem
+        return open_site(context.node_config, kinds.get(name, Site))
+
+    app = ClientApp(mods=[site_mod(site_of)])
+    app.train()(train_here)
+    return app
+
+
+CONTENT = {
+    "hospital-3": (SendsNaN, "not_finite", REFUSED_QUALITY),
+    "hospital-4": (ClaimsAMillionExamples, "bad_claim", REFUSED_QUALITY),
+    "hospital-5": (StoresOtherBytes, "bad_content", REFUSED_QUALITY),
+    "hospital-6": (SendsTheBaseBack, "no_change", REFUSED_QUALITY),
+    "hospital-7": (NeverPublishes, "unavailable", UNAVAILABLE),
+}
+MORE = {
+    "hospital-03": (SendsHugeWeights, "too_large", REFUSED_QUALITY),
+    "hospital-04": (TrainsWithOtherCode, "unapproved_code", REFUSED_QUALITY),
+    "hospital-05": (NamesOtherContent, "bad_content", REFUSED_QUALITY),
+    "hospital-06": (TakesItBack, "unreadable", REFUSED_QUALITY),
+    "hospital-07": (NamesAnotherBase, "not_bound", UNRATED),
+    "hospital-08": (TakesOverASeat, "not_bound", REFUSED_QUALITY),
+    "hospital-09": (Colludes, "accepted", FULL_QUALITY),
+    "hospital-10": (Colludes, "duplicate", REFUSED_QUALITY),
+    "hospital-11": (SendsItsFirstUpdateAgain, "replayed", REFUSED_QUALITY),
+    "hospital-12": (DamagesItsReceipt, "unavailable", UNAVAILABLE),
+    "hospital-13": (SubmitsNoReceipt, "bad_document", REFUSED_QUALITY),
+    "hospital-14": (Fails, None, None),
+}
+
+
+def run_with(finish, folder, faults, *changes):
+    kinds = {name: kind for name, (kind, _, _) in faults.items()}
+    trainers = len(faults) + 2
+    settings = (f"trainers={trainers}", "rounds=3", "data.partition=iid", *changes)
+    return finish(folder, *settings, app=app_of(kinds))
+
+
+@pytest.fixture(scope="module")
+def attacked(finish, tmp_path_factory):
+    return run_with(finish, tmp_path_factory.mktemp("attacked") / "run", CONTENT)
+
+
+@pytest.fixture(scope="module")
+def attacked_more(finish, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("more") / "run"
+    return run_with(finish, folder, MORE, "scoring.rule=examples")
+
+
+def refusals(run, number: int) -> dict[str, str]:
+    return {one.trainer: one.verdict for one in run.results.rounds[number - 1].refused}
+
+
+def rated(reputation: int, quality: int) -> int:
+    """The contract's rule; an update that is unavailable counts nothing."""
+    if quality == UNRATED:
+        return reputation
+    return reputation - reputation // 8 + (0 if quality == UNAVAILABLE else quality) // 8
+
+
+def expected_reputation(*qualities: int) -> int:
+    reputation = INITIAL_REPUTATION
+    for quality in qualities:
+        reputation = rated(reputation, quality)
+    return reputation
+
+
+def check_each_fault(run, faults) -> None:
+    line_of = {line.trainer: line for line in run.record.manifest(run.record.round(BAD)).submissions}
+    for one in run.results.contributors:
+        _, verdict, quality = faults.get(one.name, (None, "accepted", FULL_QUALITY))
+        if verdict is None:
+            assert one.address not in line_of
+            continue
+        line = line_of[one.address]
+        assert (one.name, line.verdict.value, line.quality) == (one.name, verdict, quality)
+        assert (line.share > 0) == (verdict == "accepted"), one.name
+
+
+def check_reputations(run, faults) -> None:
+    for one in run.results.contributors:
+        quality = faults.get(one.name, (None, "", FULL_QUALITY))[2]
+        middle = () if quality is None else (quality,)
+        expected = expected_reputation(FULL_QUALITY, *middle, FULL_QUALITY)
+        assert (one.name, one.reputation) == (one.name, expected)
+
+
+def check_that_nothing_stopped(run, faults) -> None:
+    assert [round_.outcome for round_ in run.results.rounds] == ["settled"] * 3
+    everybody = {one.name for one in run.results.contributors}
+    assert set(run.results.rounds[0].accepted) == set(run.results.rounds[2].accepted) == everybody
+    refused = {name for name, (_, verdict, _) in faults.items() if verdict != "accepted"}
+    assert set(run.results.rounds[1].accepted) == everybody - refused
+    assert run.results.final.log_loss < run.results.initial.log_loss
+
+
+def test_each_misbehaving_site_is_refused_by_name(attacked):
+    check_each_fault(attacked, CONTENT)
+    assert refusals(attacked, BAD) == {name: verdict for name, (_, verdict, _) in CONTENT.items()}
+
+
+def test_the_round_closes_with_the_honest_and_the_next_one_takes_everybody_back(attacked):
+    check_that_nothing_stopped(attacked, CONTENT)
+
+
+def test_reputation_falls_for_a_refusal_and_recovers_slowly(attacked):
+    check_reputations(attacked, CONTENT)
+
+
+def test_a_round_with_refusals_verifies_and_what_was_never_published_is_not_checked(attacked, verify):
+    found = verify(attacked.folder)
+    assert (found.code, found.said["counts"]["mismatch"]) == (0, 0)
+    (address,) = (one.address for one in attacked.results.contributors if one.name == "hospital-7")
+    (unchecked,) = found.texts("not checked", BAD)
+    assert unchecked.startswith(f"{address}: called unavailable, and is:")
+
+
+def test_a_receipt_that_comes_late_is_said_to_be_late_or_denied(attacked, verify, tmp_path):
+    run = attacked.copied_to(tmp_path / "run")
+    (kept,) = (run.folder / "sites/hospital-7/outbox/receipts").glob("*.json")
+    put_bytes(run.record.store, kept.read_bytes())
+    found = verify(run.folder)
+    assert found.code == 0
+    (unchecked,) = found.texts("not checked", BAD)
+    assert unchecked.endswith("published late or denied: cannot be told apart")
+
+
+@pytest.mark.slow
+def test_each_rarer_fault_is_refused_by_name_and_stops_nothing(attacked_more, verify):
+    check_each_fault(attacked_more, MORE)
+    check_reputations(attacked_more, MORE)
+    found = verify(attacked_more.folder)
+    assert (found.code, found.said["counts"]["mismatch"]) == (0, 0)
+
+
+@pytest.mark.slow
+def test_a_site_whose_app_raises_is_absent_and_the_round_ends_at_its_deadline(attacked_more):
+    round_ = attacked_more.record.round(BAD)
+    assert len(round_.submissions) == len(MORE) + 1
+    assert round_.sealed is None
+    assert round_.closed.at.time > round_.opened.deadline
+    assert [one.outcome for one in attacked_more.results.rounds] == ["settled"] * 3
+
+
+@pytest.mark.slow
+def test_a_round_below_its_quorum_fails_and_the_next_one_goes_on_from_the_same_weights(
+    finish, verify, tmp_path
+):
+    kinds = {"hospital-2": SendsNaN}
+    run = finish(tmp_path / "run", "trainers=2", "rounds=3", app=app_of(kinds))
+    first, second, third = run.results.rounds
+    assert [first.outcome, second.outcome, third.outcome] == ["settled", "failed", "settled"]
+    assert second.credits == ()
+    assert second.metrics == first.metrics
+    rounds = run.record.rounds
+    assert rounds[2].opened.weights == rounds[1].opened.weights == rounds[0].closed.weights
+    paid = sum(int(one.earned) for one in run.results.contributors)
+    task = run.record.ledger.task(1)
+    assert task.pool + paid == 3 * task.reward
+    found = verify(run.folder)
+    assert found.code == 0
+    assert "below_quorum" in found.texts("note", 2)[0]
+
+
+@pytest.mark.slow
+def test_a_round_that_nobody_can_train_in_fails_without_a_submission(finish, verify, tmp_path):
+    kinds = dict.fromkeys(("hospital-1", "hospital-2"), Fails)
+    run = finish(tmp_path / "run", "trainers=2", "rounds=3", app=app_of(kinds))
+    assert [one.outcome for one in run.results.rounds] == ["settled", "failed", "settled"]
+    found = verify(run.folder)
+    assert found.code == 0
+    assert found.texts("note", 2)[0].startswith("failed without a submission")
