@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from experiments.folder import METRICS_PLOT, REWARDS_PLOT
 from experiments.results import Metrics, Results
@@ -65,7 +65,7 @@ def metrics_figure(results: Results) -> Figure:
     _draw_metric(accuracies, results, "accuracy")
     accuracies.set_title("Accuracy (higher is better)", loc="left")
     accuracies.set_ylabel("rows classified correctly")
-    accuracies.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0%}"))
+    accuracies.yaxis.set_major_formatter(PercentFormatter(xmax=1))
     figure.legend(*losses.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
     figure.suptitle(f"{results.config.name}: the model on test rows that no site has seen", **_TITLE)
     return figure
@@ -147,7 +147,7 @@ def _draw_reputation(axes: Axes, results: Results) -> None:
     axes.set_title("Reputation", loc="left")
     axes.set_ylabel("of a full reputation")
     axes.set_ylim(-0.03, 1.03)
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0%}"))
+    axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
 
 
 def _width(index: int, count: int) -> float:

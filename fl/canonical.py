@@ -48,7 +48,7 @@ def load(data: bytes) -> object:
     """
     if len(data) > MAX_DOCUMENT_BYTES:
         raise DocumentError(f"A document has at most {MAX_DOCUMENT_BYTES} bytes; this one has {len(data)}.")
-    _check_depth(data)
+    check_depth(data)
     try:
         value = json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:  # bad UTF-8, bad JSON, an absurdly long number
@@ -58,7 +58,11 @@ def load(data: bytes) -> object:
     return value
 
 
-def _check_depth(data: bytes) -> None:
+def check_depth(data: bytes) -> None:
+    """Refuse JSON that is nested deeper than 16 levels before a recursive parser sees it.
+
+    py-evm raises Python's recursion limit so far that a parser would crash the process instead of raising.
+    """
     depth = 0
     for byte in _STRINGS.sub(b"", data):
         depth += (byte in b"[{") - (byte in b"]}")

@@ -16,7 +16,8 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from fl.errors import WeightsError
+from fl.canonical import check_depth
+from fl.errors import DocumentError, WeightsError
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Arrays = dict[str, Array]
@@ -113,8 +114,9 @@ def decode(data: bytes, order: Sequence[str]) -> Arrays:
 
 def _entries(raw: bytes) -> dict[str, object]:
     try:
+        check_depth(raw)
         value = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique)
-    except (ValueError, RecursionError) as error:  # bad UTF-8, bad JSON, a key twice
+    except (ValueError, DocumentError) as error:  # bad UTF-8, bad JSON, a key twice, nested too deep
         raise WeightsError(f"The header of these weights is not JSON: {error}") from error
     if not isinstance(value, dict):
         raise WeightsError("The header of these weights is not a JSON object.")

@@ -329,3 +329,9 @@ def test_nan_is_never_a_small_difference():
     update, base = {"a": np.array([0.0, math.nan])}, {"a": np.zeros(2)}
     assert math.isnan(largest_difference(update, base))
     assert math.isnan(difference_norm(update, base))
+
+
+def test_a_header_nested_beyond_reason_is_refused_and_crashes_nothing() -> None:
+    header = b"[" * 1_000_000
+    with pytest.raises(WeightsError, match="nested deeper"):
+        decode(len(header).to_bytes(8, "little") + header, ["w"])

@@ -101,9 +101,22 @@ def _run(
 ) -> tuple[ComputationAPI, int]:
     """Run the message on a state that is thrown away; also return the gas that a receipt would show."""
     state = snapshot.chain.get_vm(header).state
-    transaction = PragueTransactionBuilder.new_unsigned_dynamic_fee_transaction(
-        chain_id=snapshot.chain.chain_id,
-        nonce=state.get_nonce(message.sender),
+    balance = state.get_balance(message.sender)
+    if balance < message.value:
+        raise TransactionRejected(f"insufficient funds for transfer: have {balance}, need {message.value}")
+    transaction = _transaction(message, gas, state.get_nonce(message.sender), snapshot.chain.chain_id)
+    try:
+        computation = state.apply_transaction(transaction)
+    except ValidationError as error:
+        raise TransactionRejected(str(error)) from error
+    return computation, EmbeddedVM.finalize_gas_used(transaction, computation)
+
+
+def _transaction(message: Message, gas: int, nonce: int, chain_id: int) -> SignedTransactionAPI:
+    """Return a free transaction that looks as if the sender had signed it."""
+    unsigned = PragueTransactionBuilder.new_unsigned_dynamic_fee_transaction(
+        chain_id=chain_id,
+        nonce=nonce,
         max_priority_fee_per_gas=0,
         max_fee_per_gas=0,
         gas=gas,
@@ -112,20 +125,10 @@ def _run(
         data=message.data,
         access_list=message.access_list,
     )
-    least = max(transaction.intrinsic_gas, data_floor(message.data))
+    least = max(unsigned.intrinsic_gas, data_floor(message.data))
     if gas < least:
         raise TransactionRejected(f"intrinsic gas too low: {gas}, at least {least} are needed")
-    balance = state.get_balance(message.sender)
-    if balance < message.value:
-        raise TransactionRejected(
-            f"insufficient funds for transfer: have {balance}, need {message.value} wei"
-        )
-    spoofed = cast(SignedTransactionAPI, SpoofTransaction(transaction, from_=message.sender))
-    try:
-        computation = state.apply_transaction(spoofed)
-    except ValidationError as error:
-        raise TransactionRejected(str(error)) from error
-    return computation, EmbeddedVM.finalize_gas_used(spoofed, computation)
+    return cast(SignedTransactionAPI, SpoofTransaction(unsigned, from_=message.sender))
 
 
 def _raise_error(computation: ComputationAPI) -> None:

@@ -44,7 +44,7 @@ class RpcServer(ThreadingHTTPServer):
         host, port = self.server_address[:2]
         return f"http://{host!s}:{port}"
 
-    def handle_error(self, request: object, client_address: object) -> None:
+    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - socketserver's
         """Log what broke a connection; most often the client went away, which is no news for the console."""
         _log.debug("the connection of %s broke", client_address, exc_info=True)
 

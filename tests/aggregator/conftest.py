@@ -12,14 +12,14 @@ from aggregator import replay, scoring
 from aggregator.decision import Facts, decide, examine
 from aggregator.record import Record
 from aggregator.rounds import Rounds
-from aggregator.types import Aggregate, Context, Submission
+from aggregator.types import Aggregate, Closed, Context, Submission
 from aggregator.verdicts import Yardstick
 from fl import sealing, weights
 from fl.canonical import sha256
 from fl.documents import Announcement, Details, Profile, Receipt, Reference, Terms
 from fl.ledger.accounts import account_from_seed
 from fl.ledger.memory import MemoryFederation
-from fl.ledger.types import TaskParams
+from fl.ledger.types import FULL_QUALITY, TaskParams
 from fl.store.layout import cid_of
 from fl.store.memory import MemoryStore
 from fl.store.port import put_bytes, read_bytes
@@ -253,22 +253,26 @@ class Federation:
         self.chain = MemoryFederation(self.owner.address)
         for data in (validation, weights.encode(BASE), self.terms.encode()):
             put_bytes(self.store, data)
-        self.task = self._create()
+        self._admit()
+        self.task = self.create_task()
 
-    def _create(self):
-        owner, terms = self.ledger(self.owner), self.terms
+    def _admit(self):
+        owner = self.ledger(self.owner)
         self.chain.mint(self.owner.address, 100 * REWARD)
         owner.approve(100 * REWARD)
+        for site in self.sites:
+            did = f"did:pkh:eip155:{CHAIN_ID}:{site.address}"
+            owner.admit(site.address, Profile(name="Site", did=did, encryption_key=None).id)
+
+    def create_task(self):
+        """A task that every site joins."""
+        owner, terms = self.ledger(self.owner), self.terms
         numbers = (int(terms.reward), terms.quorum, terms.window, terms.close_window, terms.settle_delay)
         addresses = (self.operator.address, self.owner.address)
         params = TaskParams(terms.id, bytes.fromhex(terms.weights.sha256), *addresses, *numbers)
         task = owner.create_task(params)
         owner.fund(task, 20 * REWARD)
         for site in self.sites:
-            profile = Profile(
-                name="Site", did=f"did:pkh:eip155:{CHAIN_ID}:{site.address}", encryption_key=None
-            )
-            owner.admit(site.address, profile.id)
             self.ledger(site.account).join_task(task, terms.id, bytes(32))
         return task
 
@@ -353,3 +357,24 @@ def found():
 @pytest.fixture
 def federation():
     return Federation()
+
+
+@pytest.fixture
+def judge(case):
+    """The verdict on site 1; the round around it must close with the honest updates only."""
+    honest = ("accepted", FULL_QUALITY)
+
+    def judge(**faults):
+        case.submit(0)
+        case.submit(1, **faults)
+        case.submit(2)
+        first, middle, last = case.verdicts()
+        assert (first, last) == (honest, honest)
+        decision = case.decide()
+        assert isinstance(decision, Closed)
+        if middle != honest:
+            assert decision.manifest.aggregated == (case.sites[0].address, case.sites[2].address)
+            assert decision.entries[1].share == 0
+        return middle
+
+    return judge

@@ -137,6 +137,18 @@ def test_a_repeated_message_does_not_train_again(federation):
     assert not third.has_error()
 
 
+def test_a_message_that_comes_after_publishing_does_not_train_again(federation):
+    node = Node(federation)
+    announcement = federation.open()
+    node(by_reference(announcement))
+    federation.chain.set_time(federation.owner.task(federation.task).deadline + 1)
+    node(message_with(DELIVERY))
+    assert federation.site("ada").outbox.receipts() == ()
+    assert not node(by_reference(announcement)).has_error()
+    assert len(node.seen) == 1
+    assert federation.site("ada").outbox.receipts() == ()
+
+
 def test_the_messages_own_content_stays_as_it_was(federation):
     announcement = federation.open()
     shared = by_reference(announcement).content

@@ -158,6 +158,17 @@ contract SeatsTest is BaseTest {
         vm.assertEq(_task().expected, 2, "next round");
     }
 
+    function test_leaving_neither_counts_nor_seals_in_a_voided_round() public {
+        _seat(2);
+        _open(1);
+        _void(1);
+        _wait(5);
+        _leave(ALICE);
+        _leave(BOB);
+        vm.assertEq(_task().expected, 2, "expected");
+        vm.assertEq(_task().deadline, time - 5 + WINDOW, "deadline");
+    }
+
     function test_leaving_and_joining_again_gives_no_second_count() public {
         _seat(3);
         _open(1);
