@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import RenderableType
 
 from experiments import folder as folders
 from experiments import progress
@@ -14,7 +15,7 @@ from experiments.config import RunConfig
 from experiments.loading import about_file, load
 from experiments.results import Results
 from fl import output
-from fl.errors import UsageError
+from fl.errors import FedledgerError, UsageError
 
 PRESET = "hospitals"
 
@@ -104,9 +105,17 @@ def _finish(results: Results, folder: Path, *, json: bool) -> None:
     plots.draw(results, folder)
     if json:
         output.print_json(results.to_dict())
-        return
+    else:
+        _show(folder, report(results))
+    if not any(ended.manifest for ended in results.rounds):
+        raise FedledgerError(
+            "No round closed, so nothing was learned.", f"`fl rounds {shlex.quote(str(folder))}` says why."
+        )
+
+
+def _show(folder: Path, tables: RenderableType) -> None:
     out = output.console()
-    out.print(report(results))
+    out.print(tables)
     name = output.safe(shlex.quote(str(folder)))
     out.print(f"{name} holds {', '.join(folders.WRITTEN)}, the chain and the store.\n", soft_wrap=True)
     for command, does in _NEXT.items():

@@ -25,6 +25,7 @@ from clients.data import (
     require_column,
     rows_named,
 )
+from experiments.config import BREAST_CANCER
 from fl.canonical import tag_float
 from fl.documents import Column, Data, DataName
 from fl.errors import UsageError
@@ -34,7 +35,6 @@ Rows = np.ndarray[Any, np.dtype[np.intp]]
 
 MAX_CATEGORIES = 64
 MAX_CLASSES = 100
-BREAST_CANCER = "breast_cancer"
 
 _NAME: TypeAdapter[str] = TypeAdapter(DataName)
 

@@ -124,7 +124,11 @@ class Baselines:
 
 @dataclass(frozen=True)
 class Seconds:
-    """Where the wall-clock time of one round went."""
+    """Where the wall-clock time of one round went.
+
+    `train`: sites read the base, train, seal and store. `store`: the aggregator's reads and writes. `score`:
+    utilities. `chain`: the rest, which is transactions, questions to the chain, and checks.
+    """
 
     train: float
     chain: float

@@ -24,7 +24,7 @@ from experiments.results import Results
 from experiments.setup import AGGREGATOR, TEST, set_up
 from experiments.sites import KEYS, Sites
 from experiments.summary import Summary, versions
-from experiments.timing import Stopwatch
+from experiments.timing import Stopwatch, TimedStore
 from fl.chain.node import EmbeddedNode
 from fl.documents import Announcement
 from fl.errors import UsageError
@@ -71,7 +71,8 @@ class _Run:
 
     def _open_rounds(self) -> Rounds:
         aggregator = read_key(self.folder / KEYS / f"{AGGREGATOR}.key")
-        ledger, store = open_ledger(self.place, aggregator), open_store(self.place.store)
+        ledger = open_ledger(self.place, aggregator)
+        store = TimedStore(open_store(self.place.store), self.stopwatch)
         rounds = open_rounds(ledger, store, self.place.task, virtual_waiting(Path(self.place.chain)))
         rounds.utility = self.stopwatch.timed("score", rounds.utility)
         return rounds

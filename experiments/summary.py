@@ -69,7 +69,7 @@ class Summary:
         )
         return results.Round(
             round=round_.number,
-            outcome=round_.stage.value,
+            outcome=_outcome(round_),
             metrics=self.metrics(record, in_force),
             gas=_gas(record, round_),
             accepted=tuple(self._name(line.trainer) for line in lines if line.verdict is Verdict.ACCEPTED),
@@ -133,6 +133,12 @@ class Summary:
             tuple(results.Alone(name, Metrics(**metrics)) for name, metrics in alone),
             Metrics(**baselines.pooled(baseline, rows, self._test)),
         )
+
+
+def _outcome(round_: Round) -> str:
+    ended = round_.voided or round_.failed
+    reason = f": {ended.reason.rstrip(bytes(1)).decode('ascii', 'replace')}" if ended else ""
+    return f"{round_.stage.value}{reason}"
 
 
 def _gas(record: Record, round_: Round) -> results.Gas:

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+import io
 import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import BinaryIO, ParamSpec, TypeVar
 
 from experiments.results import Seconds, Timing
+from fl.store.cid import Cid
+from fl.store.port import BlobStore, read_bytes
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 _FILE = "timing.jsonl"
+
+
+class TimedStore:
+    """A store whose reads and writes count as `store` on a stopwatch."""
+
+    def __init__(self, store: BlobStore, stopwatch: Stopwatch) -> None:
+        self._read = stopwatch.timed("store", partial(read_bytes, store))
+        self.put = stopwatch.timed("store", store.put)
+
+    def open(self, cid: Cid, limit: int) -> BinaryIO:
+        """As the port says; the blob is read at once, so that its time is counted."""
+        return io.BytesIO(self._read(cid, limit))
 
 
 class Stopwatch:

@@ -15,7 +15,14 @@ from clients.site import Site
 from fl import sealing, weights
 from fl.canonical import sha256
 from fl.documents import Announcement, Details, Receipt
-from fl.ledger.types import FULL_QUALITY, INITIAL_REPUTATION, REFUSED_QUALITY, UNAVAILABLE, UNRATED
+from fl.ledger.types import (
+    FULL_QUALITY,
+    INITIAL_REPUTATION,
+    REFUSED_QUALITY,
+    UNAVAILABLE,
+    UNRATED,
+    UpdateSubmitted,
+)
 from fl.store.port import put_bytes
 
 BAD = 2
@@ -108,14 +115,6 @@ class NamesAnotherBase(FaultySite):
         return receipt.model_copy(update={"base": sha256(b"another base").hex()})
 
 
-class TakesOverASeat(FaultySite):
-    """Hands in a receipt in the aggregator's name."""
-
-    def sealed(self, announcement, update, details):
-        receipt = super().sealed(announcement, update, details)
-        return receipt.model_copy(update={"trainer": announcement.contract})
-
-
 class Colludes(FaultySite):
     """Hands in the update that the accomplice, who trained first, left for it."""
 
@@ -176,6 +175,18 @@ class SubmitsNoReceipt(FaultySite):
         put_bytes(self.store, GARBAGE)
 
 
+class CopiesADigest(FaultySite):
+    """Submits the digest that the first site put on the chain; what it opens is not known in time."""
+
+    def submit_due(self):
+        if self.ledger.task(self.task).round != BAD:
+            super().submit_due()
+        elif not self.submitted(BAD):
+            events = self.ledger.history(self.task)
+            seen = [one for one in events if isinstance(one, UpdateSubmitted) and one.round == BAD]
+            self.ledger.submit_update(self.task, BAD, seen[0].receipt)
+
+
 class Fails(FaultySite):
     """Its app raises in the middle of training."""
 
@@ -217,7 +228,7 @@ MORE = {
     "hospital-05": (NamesOtherContent, "bad_content", REFUSED_QUALITY),
     "hospital-06": (TakesItBack, "unreadable", REFUSED_QUALITY),
     "hospital-07": (NamesAnotherBase, "not_bound", UNRATED),
-    "hospital-08": (TakesOverASeat, "not_bound", REFUSED_QUALITY),
+    "hospital-08": (CopiesADigest, "not_bound", REFUSED_QUALITY),
     "hospital-09": (Colludes, "accepted", FULL_QUALITY),
     "hospital-10": (Colludes, "duplicate", REFUSED_QUALITY),
     "hospital-11": (SendsItsFirstUpdateAgain, "replayed", REFUSED_QUALITY),

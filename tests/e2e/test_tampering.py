@@ -29,7 +29,9 @@ def named(record: Record) -> Iterator[tuple[str, Cid, int | None]]:
     terms = record.terms()
     yield "terms", terms.cid, None
     yield "initial weights", terms.weights.parsed(), None
-    yield from ((kind, cid, round_.number) for round_ in record.rounds for kind, cid in of_round(record, round_))
+    yield from (
+        (kind, cid, round_.number) for round_ in record.rounds for kind, cid in of_round(record, round_)
+    )
     for round_ in record.rounds:
         yield "validation set", terms.scoring.validation.parsed(), round_.number
 
@@ -67,7 +69,10 @@ def blobs(run):
 
 
 def check_each(run, verify, blobs, kind: str, change: Callable[[bytes], bytes | None]) -> None:
-    """Change every blob of a kind in turn: exit code 1, and the rounds that name it are wrong."""
+    """Change every blob of a kind in turn: exit code 1, and the rounds that name it are wrong.
+
+    So may be later rounds, which inherit from it, and never an earlier one.
+    """
     assert blobs[kind]
     for path, rounds in blobs[kind].items():
         data = path.read_bytes()
@@ -79,6 +84,8 @@ def check_each(run, verify, blobs, kind: str, change: Callable[[bytes], bytes | 
             path.write_bytes(data)
         assert found.code == 1
         assert rounds <= found.wrong_rounds
+        if None not in rounds:
+            assert min(found.wrong_rounds - {None}) == min(rounds)
 
 
 def test_every_block_of_the_store_is_named_by_something(run, blobs):
