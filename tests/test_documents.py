@@ -278,6 +278,28 @@ def test_a_name_with_control_characters_markup_or_bidi_marks_is_refused(name):
     refused(Announcement, changed(ANNOUNCEMENT, settings={name: 1}))
 
 
+def with_label(label):
+    """The terms' own data description, but for one name that comes from somebody's table."""
+    data = json.loads(TERMS.encode())["data"]
+    yield {**data, "label": label}
+    yield {**data, "classes": ["benign", label]}
+    yield {**data, "columns": [{**data["columns"][0], "name": label}]}
+    yield {**data, "columns": [{**data["columns"][1], "categories": ["f", label]}]}
+
+
+@pytest.mark.parametrize("label", ["", "a\nb", " left", "bell\x07", "\u202etxt", "zero\u200bwidth"])
+def test_a_name_from_a_table_with_control_characters_or_bidi_marks_is_refused(label):
+    for data in with_label(label):
+        refused(Terms, changed(TERMS, data=data))
+
+
+@pytest.mark.parametrize("label", ["<50", ">=50K", "A&E", "pH [mol/l]", "5\\6"])
+def test_a_name_from_a_table_may_have_signs_that_are_markup_elsewhere(label):
+    for data in with_label(label):
+        terms = Terms.decode(dump(changed(TERMS, data=data)))
+        assert label in str(terms.model_dump(mode="json")["data"]).replace("\\\\", "\\")
+
+
 @pytest.mark.parametrize("name", ["Hôpital Saint-Louis", "東京大学病院", "Klinik Nr. 5 (Süd)", "O'Hara"])
 def test_an_ordinary_name_in_any_script_is_read(name):
     assert Profile.decode(dump(changed(PROFILE, name=name))).name == name

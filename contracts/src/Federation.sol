@@ -304,7 +304,7 @@ contract Federation is IFederation, Ownable2Step, EIP712, ReentrancyGuardTransie
     function submitUpdateFor(address trainer, uint256 task, uint256 round, bytes32 receipt, bytes calldata signature)
         external
     {
-        _checkSignature(trainer, submissionDigest(task, round, receipt), signature);
+        _checkSignature(trainer, submissionDigest(trainer, task, round, receipt), signature);
 
         _submit(trainer, task, round, receipt);
     }
@@ -421,8 +421,12 @@ contract Federation is IFederation, Ownable2Step, EIP712, ReentrancyGuardTransie
     }
 
     /// @inheritdoc IFederation
-    function submissionDigest(uint256 task, uint256 round, bytes32 receipt) public view returns (bytes32) {
-        return _hashTypedDataV4(keccak256(abi.encode(SUBMISSION_TYPEHASH, task, round, receipt)));
+    function submissionDigest(address trainer, uint256 task, uint256 round, bytes32 receipt)
+        public
+        view
+        returns (bytes32)
+    {
+        return _hashTypedDataV4(keccak256(abi.encode(SUBMISSION_TYPEHASH, trainer, task, round, receipt)));
     }
 
     /// @inheritdoc IFederation

@@ -147,7 +147,7 @@ class Ledger(Protocol):
     # --- signatures (EIP-712), made with this ledger's own account
 
     def sign_submission(self, task: int, round_: int, receipt: bytes) -> bytes:
-        """What `submit_update_for` takes: 65 bytes over `Submission(task, round, receipt)`."""
+        """What `submit_update_for` takes: 65 bytes over `Submission(account, task, round, receipt)`."""
         ...
 
     def sign_replacement(self, old: Address, new: Address, profile: bytes) -> bytes:

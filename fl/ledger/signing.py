@@ -14,6 +14,7 @@ _HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
 
 _SUBMISSION = {
     "Submission": [
+        {"name": "trainer", "type": "address"},
         {"name": "task", "type": "uint256"},
         {"name": "round", "type": "uint256"},
         {"name": "receipt", "type": "bytes32"},
@@ -28,9 +29,11 @@ _REPLACEMENT = {
 }
 
 
-def submission(chain_id: int, contract: Address, task: int, round_: int, receipt: bytes) -> SignableMessage:
-    """`Submission(uint256 task,uint256 round,bytes32 receipt)` of one federation."""
-    message = {"task": task, "round": round_, "receipt": receipt}
+def submission(
+    chain_id: int, contract: Address, trainer: Address, task: int, round_: int, receipt: bytes
+) -> SignableMessage:
+    """`Submission(address trainer,uint256 task,uint256 round,bytes32 receipt)` of one federation."""
+    message = {"trainer": trainer, "task": task, "round": round_, "receipt": receipt}
     return encode_typed_data(_domain(chain_id, contract), _SUBMISSION, message)
 
 

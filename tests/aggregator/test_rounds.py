@@ -299,6 +299,21 @@ def test_an_update_that_an_earlier_round_accepted_is_replayed_even_when_that_rou
     assert federation.rounds().finish().lines[1].verdict == "replayed"
 
 
+def test_an_update_that_any_earlier_round_accepted_is_replayed_not_only_the_last_one_s(federation):
+    old = federation.begin()[0]
+    federation.rounds().finish()
+    federation.play()
+    end = federation.play({1: {"data": old.weights}})
+    assert [line.verdict for line in end.lines] == ["accepted", "replayed", "accepted"]
+
+
+def test_an_update_that_an_earlier_round_refused_may_be_sent_again(federation):
+    refused = federation.begin({1: {"details": {"examples": 0}}})[1]
+    federation.rounds().finish()
+    end = federation.play({1: {"data": refused.weights}})
+    assert [line.verdict for line in end.lines] == ["accepted"] * 3
+
+
 def test_the_pool_gets_back_what_a_failed_round_reserved(federation):
     [funded] = events(federation, Funded)
     federation.rounds().open()

@@ -3,18 +3,17 @@
 Nobody is hurt in silence: `fl verify` names every round that was not closed as its submissions demand.
 """
 
-from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
-from aggregator import decision, rounds, scoring
+from aggregator import decision, rounds
 from aggregator.decision import Facts
-from aggregator.types import Closed, Failed
+from aggregator.types import Closed, Failed, Read, Utility
 from fl import weights
 from fl.documents import Manifest, Reference, Verdict
-from fl.errors import BlobUnavailable
-from fl.ledger.types import FULL_QUALITY, UNAVAILABLE, UNRATED, Entry
+from fl.ledger.types import UNRATED, Entry
 from fl.store.cid import Cid
 from fl.store.layout import cid_of
 
@@ -56,7 +55,7 @@ def an_honest_update_refused(closed: Closed, facts: Facts) -> Closed:
 
 
 def a_quality_withheld(closed: Closed, facts: Facts) -> Closed:
-    return with_first_line(closed, quality=UNRATED)
+    return with_first_line(closed, share=0, quality=UNRATED)
 
 
 def examples_made_up(closed: Closed, facts: Facts) -> Closed:
@@ -72,18 +71,12 @@ def other_weights(closed: Closed, facts: Facts) -> Closed:
 
 
 def utilities_made_up(closed: Closed, facts: Facts) -> Closed:
-    """Everything follows from the table, and the table is made up: every coalition with the first is worth more."""
-    table = scoring.decode_table(closed.utilities)
-    forged = {mask: value + 500_000 * (mask & 1) for mask, value in table.items()}
-    utilities = scoring.encode_table(forged)
-    shares = scoring.shares(facts.terms, [line.trainer for line in closed.manifest.submissions], forged)
-    lines = tuple(
-        line.model_copy(update={"share": share})
-        for line, share in zip(closed.manifest.submissions, shares, strict=True)
-    )
-    manifest = with_changes(closed.manifest, submissions=lines, utilities=reference(utilities))
-    entries = tuple(Entry(line.trainer, line.share, line.quality) for line in lines)
-    return replace(closed, manifest=manifest, utilities=utilities, entries=entries)
+    """Shares, table and manifest agree: `lying` has decided with `favouring_the_first`."""
+    return closed
+
+
+def favouring_the_first(utility: Utility, mask: int, arrays: weights.Arrays) -> int:
+    return utility(mask, arrays) + 500_000 * (mask & 1)
 
 
 def one_left_out_of_the_aggregate(closed: Closed, facts: Facts) -> Closed:
@@ -103,10 +96,17 @@ def failed_in_spite_of_a_quorum(closed: Closed, facts: Facts) -> Failed:
 
 
 def an_honest_update_denied(closed: Closed, facts: Facts) -> Closed:
-    return with_first_line(
-        closed, verdict=Verdict.UNAVAILABLE, share=0, quality=UNAVAILABLE, examples=None, weights=None
-    )
+    """Everything follows from the denial: `lying` has decided with `denying_the_first`."""
+    return closed
 
+
+def denying_the_first(facts: Facts, read: Read, cid: Cid, limit: int) -> bytes:
+    """Ask for what nobody serves instead: the contract takes the verdict late only, so wait."""
+    denied = Cid.of_document(facts.submissions[0].receipt)
+    return read(NOWHERE if cid == denied else cid, limit)
+
+
+NOWHERE = Cid.of_document(b"nobody serves this".ljust(32))
 
 LIES = {
     a_share_made_up: "share recorded as",
@@ -128,9 +128,10 @@ PLAN = (nothing, *LIES, an_honest_update_denied, failed_in_spite_of_a_quorum, no
 def lying(facts: Facts, rule, utility, read) -> Closed | Failed:
     """In place of the one function that decides: what it says, and the lie of the round upon it."""
     lie = PLAN[facts.context.round - 1]
+    if lie is utilities_made_up:
+        utility = partial(favouring_the_first, utility)
     if lie is an_honest_update_denied:
-        with suppress(BlobUnavailable):  # the contract takes that verdict late only, so be seen to wait
-            read(Cid.of_document(b"nobody serves this".ljust(32)), 1)
+        read = partial(denying_the_first, facts, read)
     return lie(decision.decide(facts, rule, utility, read), facts)
 
 
@@ -139,7 +140,7 @@ def run(finish, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rounds, "decide", lying)
         folder = tmp_path_factory.mktemp("lying") / "run"
-        return finish(folder, "trainers=3", f"rounds={len(PLAN)}", "scoring.minimum_gain=1000")
+        return finish(folder, "trainers=3", f"rounds={len(PLAN)}")
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +153,7 @@ def round_of(lie) -> int:
 
 
 def test_the_contract_took_every_lie(run):
-    outcomes = [one.outcome for one in run.results.rounds]
+    outcomes = [one.outcome.partition(":")[0] for one in run.results.rounds]
     failed = round_of(failed_in_spite_of_a_quorum)
     assert outcomes == ["failed" if n == failed else "settled" for n in range(1, len(PLAN) + 1)]
 

@@ -311,7 +311,8 @@ interface IFederation {
     /// @notice Moves the membership and reputation of `old` to a key never seen before, which inherits the payee.
     /// @dev Owner only, with the payee's EIP-712 signature over `Replacement(address old,address next,bytes32 profile)`
     /// (ECDSA or ERC-1271). The balance of `old`, and what its pending rounds will add, stays with `old` and its payee.
-    /// The new key joins tasks itself.
+    /// A payee that was never named stays the address of `old`: whoever replaces a compromised key names another payee
+    /// first. The new key joins tasks itself.
     function replace(address old, address next, bytes32 profile, bytes calldata payeeSignature) external;
 
     /// @notice Names who receives what `member` earns from now on, the present balance included.
@@ -379,8 +380,9 @@ interface IFederation {
     function submitUpdate(uint256 task, uint256 round, bytes32 receipt) external;
 
     /// @notice Relays a trainer's submission. Anyone may call.
-    /// @dev With its EIP-712 signature over `Submission(uint256 task,uint256 round,bytes32 receipt)`: ECDSA first, which
-    /// saves a cold account read and still accepts a key whose account carries an EIP-7702 delegation, then ERC-1271.
+    /// @dev With its EIP-712 signature over `Submission(address trainer,uint256 task,uint256 round,bytes32 receipt)`:
+    /// ECDSA first, which saves a cold account read and still accepts a key whose account carries an EIP-7702
+    /// delegation, then ERC-1271. The trainer is named because one key may sign for several ERC-1271 accounts.
     function submitUpdateFor(address trainer, uint256 task, uint256 round, bytes32 receipt, bytes calldata signature)
         external;
 
@@ -437,7 +439,10 @@ interface IFederation {
     function outcomeOf(uint256 task, uint256 round) external view returns (bytes32);
 
     /// @notice The EIP-712 digest that a trainer signs for `submitUpdateFor`.
-    function submissionDigest(uint256 task, uint256 round, bytes32 receipt) external view returns (bytes32);
+    function submissionDigest(address trainer, uint256 task, uint256 round, bytes32 receipt)
+        external
+        view
+        returns (bytes32);
 
     /// @notice The EIP-712 digest that a payee signs for `replace`.
     function replacementDigest(address old, address next, bytes32 profile) external view returns (bytes32);

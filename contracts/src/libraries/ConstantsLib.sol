@@ -29,5 +29,6 @@ bytes32 constant FAILED = bytes32(uint256(3));
 
 /* EIP-712 TYPES */
 
-bytes32 constant SUBMISSION_TYPEHASH = keccak256("Submission(uint256 task,uint256 round,bytes32 receipt)");
+bytes32 constant SUBMISSION_TYPEHASH =
+    keccak256("Submission(address trainer,uint256 task,uint256 round,bytes32 receipt)");
 bytes32 constant REPLACEMENT_TYPEHASH = keccak256("Replacement(address old,address next,bytes32 profile)");

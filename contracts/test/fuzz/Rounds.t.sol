@@ -80,7 +80,7 @@ contract RoundsFuzzTest is BaseTest {
     function testFuzz_a_signature_is_for_one_submission(uint256 task_, uint256 round, bytes32 receipt) public {
         _seat(2);
         _open(1);
-        bytes memory signature = _sign(_key(0), federation.submissionDigest(task_, round, receipt));
+        bytes memory signature = _sign(_key(0), federation.submissionDigest(_trainer(0), task_, round, receipt));
         bool same = task_ == task && round == 1 && receipt == _receipt(1, _trainer(0));
         vm.assume(!same);
         vm.expectRevert(IFederation.BadSignature.selector);

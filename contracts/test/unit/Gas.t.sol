@@ -39,7 +39,7 @@ contract GasTest is BaseTest {
         _submit(ROUND, _trainer(0));
         _assertGas("submitUpdate", count, 43_500);
         bytes32 receipt = _receipt(ROUND, _trainer(1));
-        bytes memory signature = _sign(_key(1), federation.submissionDigest(task, ROUND, receipt));
+        bytes memory signature = _sign(_key(1), federation.submissionDigest(_trainer(1), task, ROUND, receipt));
         federation.submitUpdateFor(_trainer(1), task, ROUND, receipt, signature);
         _assertGas("submitUpdateFor", count, 50_000);
         for (uint256 i = 2; i < count; ++i) {

@@ -43,7 +43,7 @@ contract RelayTest is BaseTest {
 
     function test_a_signature_for_another_federation_is_refused() public {
         IFederation other = _deploy(address(token));
-        _expectBadSignature(ALICE, RECEIPT, _sign(_key(0), other.submissionDigest(task, 1, RECEIPT)));
+        _expectBadSignature(ALICE, RECEIPT, _sign(_key(0), other.submissionDigest(ALICE, task, 1, RECEIPT)));
     }
 
     function test_a_signature_for_another_chain_is_refused() public {
@@ -58,7 +58,7 @@ contract RelayTest is BaseTest {
     }
 
     function test_the_mirrored_signature_is_refused() public {
-        (uint8 v, bytes32 r, bytes32 s) = vm.sign(_key(0), federation.submissionDigest(task, 1, RECEIPT));
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(_key(0), federation.submissionDigest(ALICE, task, 1, RECEIPT));
         uint256 order = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141;
         bytes memory mirrored = abi.encodePacked(r, bytes32(order - uint256(s)), v == 27 ? 28 : 27);
         _expectBadSignature(ALICE, RECEIPT, mirrored);
@@ -92,10 +92,10 @@ contract RelayTest is BaseTest {
                 address(federation)
             )
         );
-        bytes32 typeHash = keccak256("Submission(uint256 task,uint256 round,bytes32 receipt)");
-        bytes32 digest = keccak256(abi.encode(typeHash, task, 1, RECEIPT));
+        bytes32 typeHash = keccak256("Submission(address trainer,uint256 task,uint256 round,bytes32 receipt)");
+        bytes32 digest = keccak256(abi.encode(typeHash, ALICE, task, 1, RECEIPT));
         bytes32 expected = keccak256(abi.encodePacked(hex"1901", domain, digest));
-        vm.assertEq(federation.submissionDigest(task, 1, RECEIPT), expected, "digest");
+        vm.assertEq(federation.submissionDigest(ALICE, task, 1, RECEIPT), expected, "digest");
     }
 
     function test_anyone_relays_a_trainers_signature() public {
@@ -115,24 +115,42 @@ contract RelayTest is BaseTest {
     }
 
     function test_a_contract_signs_as_trainer() public {
-        ContractWallet wallet = new ContractWallet(OUTSIDER);
+        address wallet = _seatWallet();
         _void(1);
-        _admit(address(wallet));
-        _join(address(wallet));
         _open(2);
-        bytes32 digest = federation.submissionDigest(task, 2, RECEIPT);
+        bytes32 digest = federation.submissionDigest(wallet, task, 2, RECEIPT);
         bytes memory wrong = _sign(_key(0), digest);
         vm.expectRevert(IFederation.BadSignature.selector);
-        federation.submitUpdateFor(address(wallet), task, 2, RECEIPT, wrong);
+        federation.submitUpdateFor(wallet, task, 2, RECEIPT, wrong);
 
-        federation.submitUpdateFor(address(wallet), task, 2, RECEIPT, _sign(4, digest));
-        vm.assertEq(federation.seatOf(task, address(wallet)).last, 2, "last");
+        federation.submitUpdateFor(wallet, task, 2, RECEIPT, _sign(4, digest));
+        vm.assertEq(federation.seatOf(task, wallet).last, 2, "last");
+    }
+
+    function test_a_signature_for_one_of_an_owners_wallets_is_refused_for_the_other() public {
+        address wallet = _seatWallet();
+        address other = _seatWallet();
+        _void(1);
+        _open(2);
+        bytes memory signature = _sign(4, federation.submissionDigest(wallet, task, 2, RECEIPT));
+        vm.expectRevert(IFederation.BadSignature.selector);
+        federation.submitUpdateFor(other, task, 2, RECEIPT, signature);
+
+        federation.submitUpdateFor(wallet, task, 2, RECEIPT, signature);
+        vm.assertEq(_task().submitted, 1, "submitted");
     }
 
     /* HELPERS */
 
+    /// @dev A member that `OUTSIDER` signs for; the next round expects it.
+    function _seatWallet() private returns (address wallet) {
+        wallet = address(new ContractWallet(OUTSIDER));
+        _admit(wallet);
+        _join(wallet);
+    }
+
     function _signature(uint256 trainer, uint256 round, bytes32 receipt) private view returns (bytes memory) {
-        return _sign(_key(trainer), federation.submissionDigest(task, round, receipt));
+        return _sign(_key(trainer), federation.submissionDigest(_trainer(trainer), task, round, receipt));
     }
 
     function _expectBadSignature(address trainer, bytes32 receipt, bytes memory signature) private {

@@ -195,8 +195,9 @@ class MemoryLedger(Ledger):
     # --- signatures
 
     def sign_submission(self, task: int, round_: int, receipt: bytes) -> bytes:
-        checked("submissionDigest", (task, round_, receipt))
-        return self._sign(signing.submission(self.chain_id, self.contract, task, round_, receipt))
+        submission = Address(self._account().address), task, round_, receipt
+        checked("submissionDigest", submission)
+        return self._sign(signing.submission(self.chain_id, self.contract, *submission))
 
     def sign_replacement(self, old: Address, new: Address, profile: bytes) -> bytes:
         checked("replacementDigest", (old, new, profile))

@@ -83,7 +83,7 @@ class Rounds:
     ) -> None:
         """As `submit_update`, with the trainer's signature; the contract accepts ERC-1271 signers too."""
         state = self._state
-        message = signing.submission(state.chain_id, state.contract, task, round_, receipt)
+        message = signing.submission(state.chain_id, state.contract, trainer, task, round_, receipt)
         require(signing.signer(message, signature) == trainer, "BadSignature")
         self._submit(trainer, task, round_, receipt)
 

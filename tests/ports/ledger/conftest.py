@@ -57,6 +57,9 @@ class World:
     def address(self, name: str) -> Address:
         return Address(ACTORS[name].address)
 
+    def key(self, name: str) -> LocalAccount:
+        return ACTORS[name]
+
     def wait(self, seconds: int) -> None:
         self.set_time(self.nobody.now() + seconds)
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from fl.ledger import digests
+from fl.ledger import digests, signing
 from fl.ledger.types import UNAVAILABLE, UNRATED, Entry, Outcome, Stage
 
 # --- opening
@@ -152,6 +152,21 @@ def test_a_relayed_update_needs_the_trainers_signature_over_exactly_it(world, re
             relay(world, task, round_, receipt, signature)
     with refused("BadSignature"):
         relay(world, task, round_, receipt, good, trainer="bert")
+
+
+def test_a_signature_is_for_the_trainer_that_it_names(world, refused):
+    task = world.seated("ada", "bert")
+    round_, receipt = world.open(task), world.digest("receipt")
+    view = world.nobody
+
+    def naming(trainer):
+        update = view.chain_id, view.contract, world.address(trainer), task, round_, receipt
+        return signing.sign(signing.submission(*update), world.key("ada"))
+
+    with refused("BadSignature"):
+        relay(world, task, round_, receipt, naming("bert"))
+    assert naming("ada") == world.ada.sign_submission(task, round_, receipt)
+    relay(world, task, round_, receipt, naming("ada"))
 
 
 def test_the_mirror_image_of_a_good_signature_is_refused(world, refused):
