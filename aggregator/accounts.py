@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aggregator.findings import Findings
-from aggregator.record import Record, Round
+from aggregator.record import Record
 from fl.ledger.types import (
     FULL_QUALITY,
     INITIAL_REPUTATION,
@@ -73,18 +73,18 @@ def _walk(record: Record, books: _Books, findings: Findings) -> None:
     events = [event for one in records.values() for event in one.history] + list(ledger.member_history())
     for event in sorted(events, key=lambda event: event.at):
         if isinstance(event, RoundSettled):
-            task = records[event.task]
-            _settlement(task, task.round(event.round), event, books, findings)
+            _settlement(records[event.task], event, books, findings)
         elif isinstance(event, Withdrawn):
             books.paid(event.member, -event.amount)
         elif isinstance(event, Replaced):
             books.reputation[event.new] = books.reputation.get(event.old, INITIAL_REPUTATION)
 
 
-def _settlement(
-    record: Record, round_: Round, settled: RoundSettled, books: _Books, findings: Findings
-) -> None:
-    assert round_.closed is not None, "only a closed round settles"
+def _settlement(record: Record, settled: RoundSettled, books: _Books, findings: Findings) -> None:
+    round_ = next((one for one in record.rounds if one.number == settled.round), None)
+    if round_ is None or round_.closed is None:
+        findings.mismatch(f"round {settled.round} was settled, and never closed")
+        return
     entries = round_.closed.entries
     expected = payments(record.created.params.reward, entries)
     findings.expect(settled.paid == sum(expected), f"round {round_.number}: paid {settled.paid}")

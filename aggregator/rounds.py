@@ -15,9 +15,9 @@ from aggregator.record import Record, Round
 from aggregator.types import Closed, Failed, Rule, Utility
 from fl.canonical import Setting, encode_settings
 from fl.documents import Announcement, Line, Manifest, Terms
-from fl.errors import BlobUnavailable, StoreError
+from fl.errors import BlobUnavailable, DocumentError, Refused, StoreError
 from fl.ledger.port import Ledger
-from fl.ledger.types import Result, Stage, Task
+from fl.ledger.types import Result, RoundClosed, Stage, Task
 from fl.store.cid import Cid
 from fl.store.port import BlobStore, put_bytes
 
@@ -72,14 +72,34 @@ class Rounds:
     def open(
         self, settings: Mapping[str, Setting] | None = None, invited: tuple[str, ...] | None = None
     ) -> Announcement:
-        """Open the next round, or return the announcement of the one that is open."""
+        """Open the next round, or return the announcement of the one that is open.
+
+        A round whose announcement cannot be had, from another aggregator perhaps, is failed when it is over.
+        """
+        task = self.ledger.task(self.task)
+        if task.open and (found := self._announced(task)):
+            return found
         record, task = self.record(), self.ledger.task(self.task)
-        if task.open:
-            return record.announcement(record.round(task.round))
         announcement = self._announcement(record, task, settings or {}, invited)
         put_bytes(self.store, announcement.encode())
         self.ledger.open_round(self.task, announcement.round, task.weights, announcement.id)
         return announcement
+
+    def _announced(self, task: Task) -> Announcement | None:
+        """The open round's announcement; waits until the round is over before it gives up and fails it."""
+        if self._readable(task) is None:
+            self.wait(task.deadline + 1, self.sealed)
+        found = self._readable(task)
+        if found is None:
+            self.ledger.fail_round(self.task, task.round, _reason("no_announcement"))
+        return found
+
+    def _readable(self, task: Task) -> Announcement | None:
+        record = self.record()
+        try:
+            return record.announcement(record.round(task.round))
+        except (StoreError, DocumentError):
+            return None
 
     def _announcement(
         self, record: Record, task: Task, settings: Mapping[str, Setting], invited: tuple[str, ...] | None
@@ -113,9 +133,14 @@ class Rounds:
         task = self.ledger.task(self.task)  # sealing moved the deadline
         round_ = self.record().round(task.round)
         decision = self._collect(round_, task)
-        if isinstance(decision, Closed) and self.ledger.now() <= task.close_by():
-            return self._close(round_, decision)
-        return self._fail(round_, decision)
+        try:
+            if isinstance(decision, Closed) and self.ledger.now() <= task.close_by():
+                return self._close(round_, decision)
+            return self._fail(round_, decision)
+        except Refused:
+            if self.record().round(round_.number).ended:  # voided, or failed by an outsider, meanwhile
+                return RoundEnd(round_.number, False, "ended_by_others", lines_of(decision), None)
+            raise
 
     def _collect(self, round_: Round, task: Task) -> Closed | Failed:
         """Decide once everything is served, at the latest after three quarters of the close window."""
@@ -151,7 +176,7 @@ class Rounds:
 
     def _fail(self, round_: Round, decision: Closed | Failed) -> RoundEnd:
         reason = decision.reason if isinstance(decision, Failed) else "close_window_missed"
-        self.ledger.fail_round(self.task, round_.number, reason.encode("ascii").ljust(32, b"\0"))
+        self.ledger.fail_round(self.task, round_.number, _reason(reason))
         return RoundEnd(round_.number, False, reason, lines_of(decision), None)
 
     # --- settling
@@ -166,7 +191,14 @@ class Rounds:
             closed = round_.closed
             assert closed is not None, "a pending round is a closed one"
             if self.ledger.now() >= closed.settle_after:
-                self.ledger.settle_round(self.task, round_.number, closed.settle_after, closed.entries)
+                self._settle(round_.number, closed)
+
+    def _settle(self, number: int, closed: RoundClosed) -> None:
+        try:
+            self.ledger.settle_round(self.task, number, closed.settle_after, closed.entries)
+        except Refused as refused:
+            if refused.name != "NotPending":  # anyone may have settled it meanwhile, or the owner voided it
+                raise
 
     def settle_all(self) -> None:
         """Wait for every pending round's delay and settle it."""
@@ -174,6 +206,11 @@ class Rounds:
             assert round_.closed is not None, "a pending round is a closed one"
             self.wait(round_.closed.settle_after, lambda: False)
             self.settle_due()
+
+
+def _reason(text: str) -> bytes:
+    """A reason as the contract takes it: ASCII, 32 bytes."""
+    return text.encode("ascii").ljust(32, b"\0")
 
 
 def lines_of(decision: Closed | Failed) -> tuple[Line, ...]:
