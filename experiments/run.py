@@ -103,6 +103,7 @@ class _Run:
         )
 
     def _train(self) -> None:
+        self.rounds.settle_all()  # what was closed just before the run was stopped
         done = self.rounds.ended()
         self.progress.run_started(self.config.rounds, self.config.trainers, done)
         strategy = OnChain(everybody(self.config.windows.quorum), self.rounds, _Watch(self))

@@ -1,4 +1,4 @@
-"""Others act while the aggregator works: the owner voids, outsiders fail or settle, a predecessor left a mess."""
+"""Others act while the aggregator works: the owner voids, outsiders settle, a predecessor left a mess."""
 
 from __future__ import annotations
 
