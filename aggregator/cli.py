@@ -7,16 +7,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
+from eth_account.signers.local import LocalAccount
 from rich.progress import Progress
-from typer.core import TyperGroup
 
 from aggregator import rules, statements, utilities
 from aggregator.findings import Finding, Level, mismatches
 from aggregator.record import Record
 from aggregator.replay import Tools, verify
 from fl import output, wiring
+from fl.commands import DefaultGroup
 from fl.errors import UsageError
 from fl.ledger.accounts import read_key
 from fl.money import tokens
@@ -87,18 +87,9 @@ def rounds_command(
     _print_submissions(rounds)
 
 
-class _Showing(TyperGroup):
-    """`fl rewards DIR` shows; `fl rewards withdraw DIR` withdraws."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Without a subcommand's name, show."""
-        named = args and (args[0] in self.commands or args[0] == "--help")
-        return super().parse_args(ctx, args if named else ["show", *args])
-
-
 rewards_app = typer.Typer(
     help="Show what each round paid and why, reputation over time, and balances; withdraw them.",
-    cls=_Showing,
+    cls=DefaultGroup,
     add_completion=False,
 )
 
@@ -143,7 +134,7 @@ def withdraw_command(
     if key is None and folder is None:
         raise UsageError("Missing: --key.", "Any funded account of the chain may send a withdrawal.")
     sender = read_key(key or folder / "keys" / "owner.key")  # type: ignore[operator]  # one of them is there
-    record = Record(wiring.open_ledger(place, sender), wiring.open_store(place.store), place.task)
+    record = _record(place, sender)
     paid = statements.withdraw(record, member)
     if json:
         output.print_json([asdict(one) for one in paid])
@@ -154,8 +145,12 @@ def withdraw_command(
     output.console().print(table)
 
 
-def _record(place: wiring.Deployment) -> Record:
-    return Record(wiring.open_ledger(place), wiring.open_store(place.store), place.task)
+def _record(place: wiring.Deployment, sender: LocalAccount | None = None) -> Record:
+    ledger, store = wiring.open_ledger(place, sender), wiring.open_store(place.store)
+    tasks = ledger.task_count()
+    if not 1 <= place.task <= tasks:
+        raise UsageError(f"There is no task {place.task}.", f"This contract has {tasks}, counted from 1.")
+    return Record(ledger, store, place.task)
 
 
 # --- verify

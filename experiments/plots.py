@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
 from experiments.folder import METRICS_PLOT, REWARDS_PLOT
 from experiments.results import Metrics, Results
@@ -139,15 +139,15 @@ def _draw_reputation(axes: Axes, results: Results) -> None:
             values.append(mine[-1] if mine else values[-1])
         axes.plot(
             numbers,
-            [value / FULL_QUALITY for value in values],
+            values,
             color=_TRAINERS[index % len(_TRAINERS)],
             linewidth=_width(index, len(results.contributors)),
             solid_capstyle="butt",
         )
-    axes.set_title("Reputation", loc="left")
-    axes.set_ylabel("of a full reputation")
-    axes.set_ylim(-0.03, 1.03)
-    axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
+    axes.set_title("Reputation after each round", loc="left")
+    axes.set_ylabel(f"0 to {FULL_QUALITY:,}")
+    axes.set_ylim(-0.03 * FULL_QUALITY, 1.03 * FULL_QUALITY)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _position: f"{value:,.0f}"))
 
 
 def _width(index: int, count: int) -> float:

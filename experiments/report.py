@@ -7,7 +7,6 @@ from rich.table import Table
 from rich.text import Text
 
 from experiments.results import Metrics, Results, Round, Seconds
-from fl.ledger.types import FULL_QUALITY
 from fl.money import tokens
 from fl.output import safe, table
 
@@ -74,7 +73,7 @@ def contributors_table(results: Results) -> Table:
             f"{contributor.examples:,}",
             f"{contributor.share:.1%}",
             f"{contributor.quality:.0%}",
-            f"{contributor.reputation / FULL_QUALITY:.1%}",
+            f"{contributor.reputation:,}",
             tokens(contributor.earned),
         )
     return made

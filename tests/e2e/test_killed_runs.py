@@ -1,61 +1,24 @@
 """`kill -9` of a run at any moment, then `--resume`: the same end as an undisturbed run, block for block."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from experiments.results import Results
 from fl.chain.node import EmbeddedNode
+from fl.cli import main
 
 pytestmark = pytest.mark.slow
 
 WORDS = ("--trainers", "4", "--rounds", "2", "--set", "training.epochs=1")
 """What makes a run that the fixture `honest` made too."""
 
-DEATHS = """
-import os, signal, sys
-from importlib import import_module
-from experiments import plots, report, run
-from fl.cli import main
-
-def lethal(module, path, when, call):
-    *owners, name = path.split(".")
-    owner = import_module(module)
-    for part in owners:
-        owner = getattr(owner, part)
-    real, calls = getattr(owner, name), 0
-
-    def called(*args, **kwargs):
-        nonlocal calls
-        calls += 1
-        if (calls, when) == (call, "before"):
-            os.kill(os.getpid(), signal.SIGKILL)
-        result = real(*args, **kwargs)
-        if (calls, when) == (call, "after"):
-            os.kill(os.getpid(), signal.SIGKILL)
-        return result
-
-    setattr(owner, name, called)
-
-def lives(moment, folder):
-    begun = os.path.exists(os.path.join(folder, "config.toml"))
-    child = os.fork()  # nothing but imports has happened in this process
-    if not child:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        lethal(*moment)
-        os._exit(main(["run", "--resume", folder] if begun else ["run", *words, "--out", folder]))
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != -signal.SIGKILL
-
-moments, folder, *words = eval(sys.argv[1]), *sys.argv[2:]
-print([name for name, *moment in moments if lives(moment, folder)])
-"""
-"""Begins `fl run`, then resumes it, in one process after the other: each dies before or after the n-th call
-of one function. Prints those that did not."""
+DYING_RUNS = Path(__file__).with_name("dying_runs.py")
 
 LEDGER = "fl.ledger.contract"
 MOMENTS = (
@@ -89,35 +52,62 @@ def head(folder: Path) -> bytes:
         return snapshot.head().hash
 
 
+def never_came(folder: Path, *moments: tuple) -> str:
+    """Run into each moment in turn, dying there."""
+    command = [sys.executable, DYING_RUNS, json.dumps(moments), folder, *WORDS]
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=300).stdout
+
+
+def moment(name: str) -> tuple:
+    return next(one for one in MOMENTS if one[0] == name)
+
+
+def check_undisturbed(folder: Path, honest) -> None:
+    assert Results.read(folder).facts() == honest.results.facts()
+    assert head(folder) == honest.head
+    assert list((folder / "sites").glob("*/outbox/receipts/*")) == []
+
+
 def test_a_run_that_is_killed_at_every_step_in_turn_ends_as_if_nothing_had_happened(
     honest, fl, verify, tmp_path
 ):
     folder = tmp_path / "run"
-    command = [sys.executable, "-c", DEATHS, repr(MOMENTS), folder, *WORDS]
-    survivors = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=300).stdout
-    assert survivors == "[]\n"
+    assert never_came(folder, *MOMENTS) == "[]\n"
     assert fl("run", "--resume", folder)[0] == 0
-    assert Results.read(folder).facts() == honest.results.facts()
-    assert head(folder) == honest.head
-    assert (verify(folder).code, list((folder / "sites").glob("*/outbox/receipts/*"))) == (0, [])
+    check_undisturbed(folder, honest)
+    assert verify(folder).code == 0
 
 
-@pytest.mark.parametrize("pause", [0.0, 0.5])
-def test_a_run_with_workers_that_is_killed_from_outside_leaves_none_of_them_behind_and_goes_on(
-    honest, fl, verify, tmp_path, pause
+def test_an_auditor_can_look_at_a_run_that_stopped_anywhere(capsys, verify, tmp_path):
+    folder = tmp_path / "run"
+    never_came(folder, moment("while sites join"))
+    assert main(["verify", str(folder)]) == 2
+    assert "is not the folder of a run" in capsys.readouterr().err
+    never_came(folder, moment("between submissions"))
+    found = verify(folder)
+    assert (found.code, found.texts("note", 1)) == (0, ["still open"])
+    never_came(folder, moment("closed, not settled"))
+    found = verify(folder)
+    assert (found.code, found.texts("ok", 1)) == (0, ["closed as its submissions demand"])
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)])
+def test_a_run_with_workers_that_is_stopped_from_outside_leaves_none_of_them_behind_and_goes_on(
+    honest, fl, verify, tmp_path, sent, code
 ):
     folder = tmp_path / "run"
     command = [Path(sys.executable).with_name("fl"), "run", *WORDS, "--workers", "2", "--out", folder]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         next(line for line in process.stderr if line.startswith("round   1"))
-        time.sleep(pause)
         workers = children(process.pid)
-        process.kill()
-    assert process.returncode in (-signal.SIGKILL, 0)  # a quick machine may be done
+        process.send_signal(sent)
+        last_words = process.stderr.read()
+    assert process.returncode == code
+    assert (f"fl run --resume {folder}" in last_words) == (sent == signal.SIGINT)
     assert fl("run", "--resume", folder)[0] == 0
-    assert Results.read(folder).facts() == honest.results.facts()
-    assert head(folder) == honest.head
+    check_undisturbed(folder, honest)
     assert verify(folder).code == 0
+    assert len(workers) >= 2
     assert [worker for worker in workers if is_running(worker)] == []
 
 
@@ -137,5 +127,4 @@ def is_running(pid: int) -> bool:
 def test_a_finished_run_is_summed_up_again(honest, fl, tmp_path):
     run = honest.copied_to(tmp_path / "run")
     assert fl("run", "--resume", run.folder)[0] == 0
-    assert Results.read(run.folder).facts() == honest.results.facts()
-    assert head(run.folder) == honest.head
+    check_undisturbed(run.folder, honest)

@@ -17,6 +17,8 @@ from fl.ledger.types import UNRATED, Entry
 from fl.store.cid import Cid
 from fl.store.layout import cid_of
 
+pytestmark = pytest.mark.slow
+
 
 def with_first_line(closed: Closed, **changes: object) -> Closed:
     """Another first line, in the manifest and in what the contract is told."""
@@ -65,9 +67,7 @@ def examples_made_up(closed: Closed, facts: Facts) -> Closed:
 def other_weights(closed: Closed, facts: Facts) -> Closed:
     arrays = weights.decode(closed.weights, facts.terms.order)
     better = weights.encode({name: array * 2 for name, array in arrays.items()})
-    return replace(
-        closed, weights=better, manifest=with_changes(closed.manifest, weights=reference(better))
-    )
+    return replace(closed, weights=better, manifest=with_changes(closed.manifest, weights=reference(better)))
 
 
 def utilities_made_up(closed: Closed, facts: Facts) -> Closed:
@@ -80,9 +80,7 @@ def favouring_the_first(utility: Utility, mask: int, arrays: weights.Arrays) -> 
 
 
 def one_left_out_of_the_aggregate(closed: Closed, facts: Facts) -> Closed:
-    return replace(
-        closed, manifest=with_changes(closed.manifest, aggregated=closed.manifest.aggregated[1:])
-    )
+    return replace(closed, manifest=with_changes(closed.manifest, aggregated=closed.manifest.aggregated[1:]))
 
 
 def metrics_made_up(closed: Closed, facts: Facts) -> Closed:

@@ -13,6 +13,7 @@ def test_the_same_seed_gives_the_same_run_down_to_the_last_block(honest, finish,
     assert again.head == honest.head
 
 
+@pytest.mark.slow
 def test_another_seed_gives_another_run(honest, finish, tmp_path):
     other = finish(tmp_path / "other", "seed=2")
     assert other.results.weights != honest.results.weights
@@ -30,6 +31,7 @@ def test_the_number_of_workers_changes_nothing(honest, finish, tmp_path, workers
     assert run.head == honest.head
 
 
+@pytest.mark.slow
 def test_a_saved_configuration_gives_the_same_run_again(honest, fl, tmp_path):
     code, out = fl("run", honest.folder / "config.toml", "--out", tmp_path / "again", "--json")
     assert code == 0
@@ -42,3 +44,12 @@ def test_what_the_rounds_paid_is_what_the_contributors_hold(honest):
     assert earned == [int(one.balance) for one in honest.results.contributors]
     dust = rounds * reward - sum(earned)
     assert 0 <= dust < rounds * len(earned)
+
+
+def test_every_call_of_a_round_costs_what_the_protocol_allows(honest):
+    gas = honest.results.rounds[1].gas  # the first round fills slots that were empty
+    trainers = len(honest.results.contributors)
+    assert gas.open <= 50_000
+    assert gas.submit <= 43_500 * (trainers - 1) + 45_500
+    assert gas.close <= 70_000 + 1_800 * trainers
+    assert gas.settle <= 35_000 + 7_000 * trainers

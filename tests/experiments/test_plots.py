@@ -38,7 +38,7 @@ def test_every_token_earned_is_drawn_and_a_round_without_pay_says_why(results: R
 def test_reputation_begins_at_half_and_stays_through_a_failed_round(results: Results) -> None:
     reputation = rewards_figure(results).axes[1]
     drawn = [[float(value) for value in line.get_ydata()] for line in reputation.lines]
-    assert drawn[2] == [0.5, 0.5625, 0.5625, 0.4922]
+    assert drawn[2] == [5_000, 5_625, 5_625, 4_922]
 
 
 def test_the_same_results_give_the_same_pictures(results: Results, tmp_path: Path) -> None:
