@@ -6,9 +6,9 @@ functions, and the same facts give the same bytes on every machine.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -38,7 +38,8 @@ class Facts:
     """Everything that a round is decided from, but for content.
 
     `base`: the round's base weights, as stored. `state`: the rule's memory from the last closed round.
-    `index`: closed rounds + 1. `earlier`: weights digests of updates that earlier rounds accepted.
+    `index`: closed rounds + 1. `earlier`: weights digests of updates that earlier rounds accepted. `proven`:
+    by receipt, weights digests that are known without the content, for a verifier who comes too late for it.
     """
 
     context: Context
@@ -48,6 +49,7 @@ class Facts:
     index: int
     earlier: AbstractSet[bytes]
     submissions: tuple[Submission, ...]
+    proven: Mapping[bytes, bytes] = field(default_factory=dict)
 
 
 def decide(facts: Facts, rule: Rule, utility: Utility, read: Read) -> Closed | Failed:
@@ -57,7 +59,7 @@ def decide(facts: Facts, rule: Rule, utility: Utility, read: Read) -> Closed | F
     weights of these terms.
     """
     yardstick = Yardstick(facts.context, facts.terms, facts.base, facts.earlier)
-    checked = examine(facts.submissions, yardstick, read)
+    checked = examine(facts.submissions, yardstick, read, facts.proven)
     try:
         return _close(facts, checked, yardstick.base_arrays, rule, utility)
     except _NoModel as failure:
@@ -72,14 +74,17 @@ class _NoModel(Exception):
         self.reason = reason
 
 
-def examine(submissions: Sequence[Submission], yardstick: Yardstick, read: Read) -> list[Checked]:
+def examine(
+    submissions: Sequence[Submission], yardstick: Yardstick, read: Read, proven: Mapping[bytes, bytes]
+) -> list[Checked]:
     """Give every submission its verdict, in chain order, reading one update at a time."""
     seen: set[bytes] = set()
     checked = []
     for submission in submissions:
         checked.append(check(submission, yardstick, read, seen))
-        if checked[-1].weights is not None:
-            seen.add(checked[-1].weights)
+        digest = checked[-1].weights or proven.get(submission.receipt)
+        if digest is not None:
+            seen.add(digest)
     return checked
 
 

@@ -8,7 +8,7 @@ walk: what differs is a mismatch, what nobody can check any more is said and cou
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aggregator import accounts, scoring
 from aggregator.comparison import RecordedUtility, Troubles, compare, compare_lines, recorded_rule
@@ -16,7 +16,7 @@ from aggregator.decision import decide
 from aggregator.findings import Finding, Findings
 from aggregator.record import Record, Round
 from aggregator.types import Closed, Failed, Read, Rule, Utility
-from fl import weights
+from fl import sealing, weights
 from fl.canonical import sha256
 from fl.documents import Line, Manifest, Receipt, Reference, Terms, Verdict
 from fl.errors import BlobDamaged, BlobUnavailable, FedledgerError, UsageError
@@ -202,10 +202,24 @@ class _Replay:
     # --- deciding again
 
     def _decide(self, manifest: Manifest | None) -> Closed | Failed:
-        facts = self.record.facts(self.round)
+        facts = replace(self.record.facts(self.round), proven=self._proven(manifest))
         rule = self._rule(facts.terms, manifest)
         utility = self._utility(facts.terms, manifest)
         return decide(facts, rule, utility, self._reader(manifest))
+
+    def _proven(self, manifest: Manifest | None) -> dict[bytes, bytes]:
+        """Recorded weights digests that the commitments of receipts prove, though the updates may be gone."""
+        lines = manifest.submissions if manifest else ()
+        found = {bytes.fromhex(line.receipt): bytes.fromhex(line.weights) for line in lines if line.weights}
+        return {id_: digest for id_, digest in found.items() if self._committed(id_, digest)}
+
+    def _committed(self, receipt_id: bytes, digest: bytes) -> bool:
+        try:
+            receipt = Receipt.decode(self.record.document(receipt_id))
+        except FedledgerError:
+            return False
+        committed = sealing.commitment(receipt.trainer, bytes.fromhex(receipt.key), digest)
+        return committed.hex() == receipt.commitment
 
     def _rule(self, terms: Terms, manifest: Manifest | None) -> Rule:
         try:

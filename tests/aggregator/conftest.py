@@ -227,7 +227,7 @@ class Case:
 
     def check(self):
         yardstick = Yardstick(self.context, self.terms, self.base, self.earlier)
-        return examine(self.submissions, yardstick, self.read)
+        return examine(self.submissions, yardstick, self.read, {})
 
     def verdicts(self):
         return [(str(one.verdict), one.quality) for one in self.check()]

@@ -239,3 +239,20 @@ def test_accepted_content_that_is_gone_is_a_mismatch(federation, part):
     drop(federation, getattr(package, part))
     named = f"{package.trainer}: recorded accepted, found unavailable"
     assert any(finding.text.startswith(named) for finding in mismatches(federation.verify()))
+
+
+def test_a_duplicate_of_a_refused_update_that_is_gone_is_proven_by_its_receipt(found, texts):
+    federation = found(sites=4)
+    first, second, third, fourth = federation.sites
+    announcement = federation.rounds().open()
+    refused = federation.submit(first, announcement, details={"examples": 0})
+    federation.submit(second, announcement, data=refused.weights)
+    federation.submit(third, announcement)
+    federation.submit(fourth, announcement)
+    end = federation.rounds().finish()
+    assert [line.verdict for line in end.lines] == ["bad_claim", "duplicate", "accepted", "accepted"]
+    federation.rounds().settle_all()
+    drop(federation, refused.update)
+    findings = federation.verify()
+    assert mismatches(findings) == []
+    assert len(texts(findings, Level.UNCHECKED)) == 1
