@@ -14,9 +14,8 @@ FORGE := node_modules/.bin/forge
 demo: $(VENV)/.installed
 	rm -rf runs/demo
 	$(BIN)/fl run hospitals --out runs/demo
-	$(BIN)/fl verify runs/demo
 	$(BIN)/fl rewards runs/demo
-	$(BIN)/fl rounds runs/demo
+	$(BIN)/fl verify runs/demo
 
 # pytest comes last: its closing line is what CI reads
 test: tools
@@ -42,6 +41,7 @@ tools: $(VENV)/.developed contracts/node_modules/.installed
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
 		|| { echo "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=/path/to/python3"; exit 1; }
+	@echo "Installing into $(VENV): some minutes and about 6 GB the first time"
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) install --upgrade "pip>=25.1"   # the first that knows dependency groups
 	$(PIP) install -c constraints.txt -e .

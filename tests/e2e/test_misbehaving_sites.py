@@ -348,6 +348,15 @@ def test_a_site_whose_app_raises_is_absent_and_the_round_ends_at_its_deadline(at
 
 
 @pytest.mark.slow
+def test_a_round_costs_what_the_protocol_allows(attacked_more):
+    gas = attacked_more.results.rounds[2].gas  # the first round fills slots that were empty
+    trainers = len(attacked_more.results.contributors)
+    assert gas.submit <= 43_500 * (trainers - 1) + 45_500
+    assert gas.close <= max(70_000 + 1_800 * trainers, 21_000 + 2_440 * trainers)
+    assert gas.settle <= 35_000 + 7_000 * trainers
+
+
+@pytest.mark.slow
 def test_a_round_below_its_quorum_fails_and_the_next_one_goes_on_from_the_same_weights(
     finish, verify, tmp_path
 ):

@@ -44,12 +44,3 @@ def test_what_the_rounds_paid_is_what_the_contributors_hold(honest):
     assert earned == [int(one.balance) for one in honest.results.contributors]
     dust = rounds * reward - sum(earned)
     assert 0 <= dust < rounds * len(earned)
-
-
-def test_every_call_of_a_round_costs_what_the_protocol_allows(honest):
-    gas = honest.results.rounds[1].gas  # the first round fills slots that were empty
-    trainers = len(honest.results.contributors)
-    assert gas.open <= 50_000
-    assert gas.submit <= 43_500 * (trainers - 1) + 45_500
-    assert gas.close <= 70_000 + 1_800 * trainers
-    assert gas.settle <= 35_000 + 7_000 * trainers
