@@ -17,9 +17,9 @@ from flwr.serverapp.strategy import FedAvg
 from aggregator import flower, rules, utilities
 from aggregator.record import Record
 from aggregator.rounds import Rounds, Wait
-from aggregator.scoring import needs_table
 from aggregator.strategy import OnChain
 from aggregator.types import Utility
+from fl.agreement import needs_utilities
 from fl.documents import Terms
 from fl.errors import UsageError
 from fl.ledger.accounts import read_key
@@ -62,7 +62,7 @@ def open_rounds(ledger: Ledger, store: BlobStore, task: int, wait: Wait) -> Roun
 
 
 def _utility(terms: Terms, record: Record) -> Utility:
-    if not needs_table(terms):
+    if not needs_utilities(terms):
         return _not_needed
     validation = terms.scoring.validation
     return utilities.build(terms, record.blob(validation) if validation else None)

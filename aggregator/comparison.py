@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 
 from aggregator import scoring
-from aggregator.findings import Findings
+from aggregator.findings import Findings, Level
 from aggregator.types import Aggregate, Rule, Update, Utility
 from fl.documents import Line, Manifest, Terms, Verdict
+from fl.ledger.types import REFUSED_QUALITY, UNAVAILABLE, UNRATED
 from fl.weights import Arrays
 
 
-@dataclass
-class Troubles:
-    """What went wrong while a submission's content was read again: by receipt, damaged or gone, and why."""
+@dataclass(frozen=True)
+class Fate:
+    """What has become of a submission's content: damaged or gone, and how.
 
-    damaged: dict[str, str] = field(default_factory=dict)
-    gone: dict[str, str] = field(default_factory=dict)
+    `possible`: refusals that the content which is still there does not rule out.
+    """
 
-    def why(self, line: Line) -> str:
-        """A clause for a finding, or nothing."""
-        reason = self.damaged.get(line.receipt) or self.gone.get(line.receipt)
-        return f" ({reason})" if reason else ""
+    damaged: bool
+    how: str
+    possible: AbstractSet[Verdict]
 
 
-def compare(recorded: Manifest, replayed: Manifest, troubles: Troubles, findings: Findings) -> None:
+FateOf = Callable[[int], Fate]
+"""By place in the round; asked only where the content cannot be read any more."""
+
+
+def compare(recorded: Manifest, replayed: Manifest, fate_of: FateOf, findings: Findings) -> None:
     """Name every field in which the two differ."""
-    compare_lines(recorded.submissions, replayed.submissions, troubles, findings)
+    compare_lines(recorded.submissions, replayed.submissions, fate_of, findings)
     for name in ("chain_id", "contract", "task", "round", "announcement", "base"):
         said, found = getattr(recorded, name), getattr(replayed, name)
         findings.expect(said == found, f"{name}: recorded {said}, found {found}")
@@ -49,25 +54,49 @@ def _digest(reference: object) -> object:
 
 
 def compare_lines(
-    recorded: Sequence[Line], replayed: Sequence[Line], troubles: Troubles, findings: Findings
+    recorded: Sequence[Line], replayed: Sequence[Line], fate_of: FateOf, findings: Findings
 ) -> None:
     """Name every submission whose verdict, share, quality, examples or digest differ."""
-    for said, found in zip(recorded, replayed, strict=False):  # a difference in number is named elsewhere
+    pairs = zip(recorded, replayed, strict=False)  # a difference in number is named elsewhere
+    for place, (said, found) in enumerate(pairs):
+        _sound(said, findings)
         if said.verdict is not found.verdict:
-            _other_verdict(said, found, troubles, findings)
+            _other_verdict(place, said, found, fate_of, findings)
             continue
         for name in ("trainer", "receipt", "share", "quality", "examples", "weights"):
             a, b = getattr(said, name), getattr(found, name)
             findings.expect(a == b, f"{said.trainer}: {name} recorded as {a}, found {b}")
 
 
-def _other_verdict(said: Line, found: Line, troubles: Troubles, findings: Findings) -> None:
-    text = f"{said.trainer}: recorded {said.verdict}, found {found.verdict}{troubles.why(said)}"
-    refused = said.verdict is not Verdict.ACCEPTED
-    if refused and found.verdict is Verdict.UNAVAILABLE and said.receipt not in troubles.damaged:
-        findings.unchecked(text)  # nobody has to keep what was refused
-    else:
+def _sound(line: Line, findings: Findings) -> None:
+    """What a line's verdict alone says of its share, examples and quality, whatever became of its content."""
+    if line.verdict is Verdict.ACCEPTED:
+        return  # what was accepted is compared field by field
+    nothing = line.share == 0 and line.examples is None
+    findings.expect(nothing, f"{line.trainer}: {line.verdict}, but with a share or examples")
+    fair = line.quality in _QUALITIES.get(line.verdict, {REFUSED_QUALITY})
+    findings.expect(fair, f"{line.trainer}: {line.verdict}, but with quality {line.quality}")
+
+
+_QUALITIES = {
+    Verdict.UNAVAILABLE: {UNAVAILABLE},
+    Verdict.NOT_BOUND: {REFUSED_QUALITY, UNRATED},
+    Verdict.NOT_INVITED: {UNRATED},
+}
+
+
+def _other_verdict(place: int, said: Line, found: Line, fate_of: FateOf, findings: Findings) -> None:
+    """Nobody has to keep what was refused, but what is still there may prove that it should not have been.
+
+    To go unrated is a favour, so whoever grants it keeps the receipt.
+    """
+    text = f"{said.trainer}: recorded {said.verdict}, found {found.verdict}"
+    if found.verdict is not Verdict.UNAVAILABLE:
         findings.mismatch(text)
+        return
+    fate = fate_of(place)
+    excusable = not fate.damaged and said.quality != UNRATED and said.verdict in fate.possible
+    findings.add(Level.UNCHECKED if excusable else Level.MISMATCH, f"{text} ({fate.how})")
 
 
 class RecordedUtility:

@@ -26,11 +26,23 @@ from aggregator.types import (
     Utility,
 )
 from aggregator.verdicts import Checked, Yardstick, check
-from fl import weights
-from fl.documents import Claims, Line, Manifest, Reference, Terms
+from fl import agreement, weights
+from fl.documents import Claims, Line, Manifest, Reference, Terms, Verdict
 from fl.errors import UsageError, WeightsError
-from fl.ledger.types import Address, Entry
+from fl.ledger.types import UNAVAILABLE, Address, Entry
 from fl.store.layout import cid_of
+
+
+@dataclass(frozen=True)
+class Hindsight:
+    """What only a verifier has to know, who comes when content may be gone; nothing when a round is decided.
+
+    `denied`: places of submissions that the aggregator called unavailable. `proven`: weights digests that are
+    known without the content.
+    """
+
+    denied: AbstractSet[int] = frozenset()
+    proven: Mapping[Submission, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -38,8 +50,7 @@ class Facts:
     """Everything that a round is decided from, but for content.
 
     `base`: the round's base weights, as stored. `state`: the rule's memory from the last closed round.
-    `index`: closed rounds + 1. `earlier`: weights digests of updates that earlier rounds accepted. `proven`:
-    by receipt, weights digests that are known without the content, for a verifier who comes too late for it.
+    `index`: closed rounds + 1. `earlier`: weights digests of updates that earlier rounds accepted.
     """
 
     context: Context
@@ -49,7 +60,12 @@ class Facts:
     index: int
     earlier: AbstractSet[bytes]
     submissions: tuple[Submission, ...]
-    proven: Mapping[bytes, bytes] = field(default_factory=dict)
+    hindsight: Hindsight = Hindsight()
+
+    @property
+    def yardstick(self) -> Yardstick:
+        """What each submission is held against. Raises WeightsError when the base is no weights."""
+        return Yardstick(self.context, self.terms, self.base, self.earlier)
 
 
 def decide(facts: Facts, rule: Rule, utility: Utility, read: Read) -> Closed | Failed:
@@ -58,8 +74,8 @@ def decide(facts: Facts, rule: Rule, utility: Utility, read: Read) -> Closed | F
     A bad update never raises: it gets its verdict. Raises WeightsError only when the base itself is no
     weights of these terms.
     """
-    yardstick = Yardstick(facts.context, facts.terms, facts.base, facts.earlier)
-    checked = examine(facts.submissions, yardstick, read, facts.proven)
+    yardstick = facts.yardstick
+    checked = examine(facts.submissions, yardstick, read, facts.hindsight)
     try:
         return _close(facts, checked, yardstick.base_arrays, rule, utility)
     except _NoModel as failure:
@@ -75,16 +91,21 @@ class _NoModel(Exception):
 
 
 def examine(
-    submissions: Sequence[Submission], yardstick: Yardstick, read: Read, proven: Mapping[bytes, bytes]
+    submissions: Sequence[Submission], yardstick: Yardstick, read: Read, hindsight: Hindsight
 ) -> list[Checked]:
     """Give every submission its verdict, in chain order, reading one update at a time."""
     seen: set[bytes] = set()
     checked = []
-    for submission in submissions:
-        checked.append(check(submission, yardstick, read, seen))
-        digest = checked[-1].weights or proven.get(submission.receipt)
+    for place, submission in enumerate(submissions):
+        if place in hindsight.denied:
+            one = Checked(submission, Verdict.UNAVAILABLE, UNAVAILABLE)
+        else:
+            one = check(submission, yardstick, read, seen)
+        gone = one.verdict is Verdict.UNAVAILABLE
+        digest = hindsight.proven.get(submission) if gone else one.weights
         if digest is not None:
             seen.add(digest)
+        checked.append(one)
     return checked
 
 
@@ -96,7 +117,7 @@ def _close(
     if len(updates) < facts.terms.quorum:
         raise _NoModel("below_quorum")
     table = _table(facts.terms, updates, base, utility)
-    chosen = scoring.guarded(facts.terms.guard, updates, table)
+    chosen = scoring.guarded(facts.terms, updates, table)
     aggregate = _aggregate(facts, chosen, base, rule)
     lines = _lines(checked, scoring.shares(facts.terms, updates, table))
     utilities = scoring.encode_table(table) if table else None
@@ -114,7 +135,7 @@ def _close(
 
 
 def _table(terms: Terms, updates: Sequence[Update], base: weights.Arrays, utility: Utility) -> scoring.Table:
-    if not scoring.needs_table(terms):
+    if not agreement.needs_utilities(terms):
         return {}
     try:
         scoring.demand_affordable(terms, len(updates))

@@ -7,20 +7,21 @@ walk: what differs is a mismatch, what nobody can check any more is said and cou
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from aggregator import accounts, scoring
-from aggregator.comparison import RecordedUtility, Troubles, compare, compare_lines, recorded_rule
-from aggregator.decision import decide
+from aggregator.comparison import Fate, RecordedUtility, compare, compare_lines, recorded_rule
+from aggregator.decision import Hindsight, decide
 from aggregator.findings import Finding, Findings
 from aggregator.record import Record, Round
-from aggregator.types import Closed, Failed, Read, Rule, Utility
-from fl import sealing, weights
+from aggregator.types import Closed, Failed, Rule, Submission, Utility
+from aggregator.verdicts import possible
+from fl import agreement, sealing, weights
 from fl.canonical import sha256
 from fl.documents import Line, Manifest, Receipt, Reference, Terms, Verdict
 from fl.errors import BlobDamaged, BlobUnavailable, FedledgerError, UsageError
-from fl.ledger.types import RoundClosed, WeightsReset
+from fl.ledger.types import Address, RoundClosed, WeightsReset
 from fl.store.cid import Cid
 
 MakeRule = Callable[[Terms], Rule]
@@ -59,17 +60,9 @@ def verify(record: Record, tools: Tools) -> tuple[Finding, ...]:
 
 
 def _terms(record: Record, findings: Findings) -> None:
-    terms, params = record.terms(), record.created.params
-    agreed = {
-        "weights": (terms.weights.sha256, params.weights.hex()),
-        "reward": (int(terms.reward), params.reward),
-        "quorum": (terms.quorum, params.quorum),
-        "window": (terms.window, params.window),
-        "close window": (terms.close_window, params.close_window),
-        "settle delay": (terms.settle_delay, params.settle_delay),
-    }
-    for name, (said, held) in agreed.items():
-        findings.expect(said == held, f"{name}: the terms say {said}, the contract holds {held}")
+    terms = record.terms()
+    for difference in agreement.terms_and_task(terms, record.created.params):
+        findings.mismatch(difference)
     record.blob(terms.weights)
 
 
@@ -95,7 +88,6 @@ class _Replay:
         self.round = round_
         self.tools = tools
         self.findings = findings
-        self.troubles = Troubles()
 
     def run(self) -> None:
         """Check announcement, manifest or failure, and say what governance did."""
@@ -116,17 +108,17 @@ class _Replay:
                 findings.note("voided by governance: nobody was paid or rated")
 
     def _announcement(self) -> None:
-        record, opened, expect = self.record, self.round.opened, self.findings.expect
+        record, opened, findings = self.record, self.round.opened, self.findings
         announcement, ledger = record.announcement(self.round), record.ledger
-        said = (announcement.chain_id, announcement.contract, announcement.task, announcement.round)
-        expect(
-            said == (ledger.chain_id, ledger.contract, record.task, opened.round), "announces another round"
-        )
-        held = opened.weights.hex()
-        expect(announcement.base.sha256 == held, "announces other weights than the round was opened on")
+        for difference in (
+            *agreement.announcement_and_opening(announcement, opened, ledger.chain_id, ledger.contract),
+            *agreement.settings_and_terms(announcement, record.terms()),
+        ):
+            findings.mismatch(difference)
+        findings.expect(announcement.invited is None, "invites only some, and the terms know no sampling")
         inherited = record.heritage(opened.round).weights
-        expect(
-            inherited is not None and inherited.sha256 == held,
+        findings.expect(
+            inherited is not None and inherited.sha256 == opened.weights.hex(),
             "the round was opened on other weights than the last closed round left",
         )
 
@@ -157,10 +149,10 @@ class _Replay:
                 self._denied(line)
         decision = self._decide(manifest)
         if isinstance(decision, Closed):
-            compare(manifest, decision.manifest, self.troubles, self.findings)
+            compare(manifest, decision.manifest, self._fate, self.findings)
         else:
             self.findings.mismatch(f"closed, but decided again it fails: {decision.reason}")
-            compare_lines(manifest.submissions, decision.lines, self.troubles, self.findings)
+            compare_lines(manifest.submissions, decision.lines, self._fate, self.findings)
 
     def _told(self, manifest: Manifest) -> None:
         """What the aggregator told the contract must be what it wrote into the manifest."""
@@ -202,24 +194,47 @@ class _Replay:
     # --- deciding again
 
     def _decide(self, manifest: Manifest | None) -> Closed | Failed:
-        facts = replace(self.record.facts(self.round), proven=self._proven(manifest))
+        lines = manifest.submissions if manifest else ()
+        facts = replace(
+            self.record.facts(self.round), hindsight=Hindsight(_denied(lines), self._proven(lines))
+        )
         rule = self._rule(facts.terms, manifest)
         utility = self._utility(facts.terms, manifest)
-        return decide(facts, rule, utility, self._reader(manifest))
+        return decide(facts, rule, utility, self.record.read)
 
-    def _proven(self, manifest: Manifest | None) -> dict[bytes, bytes]:
+    def _proven(self, lines: Sequence[Line]) -> dict[Submission, bytes]:
         """Recorded weights digests that the commitments of receipts prove, though the updates may be gone."""
-        lines = manifest.submissions if manifest else ()
-        found = {bytes.fromhex(line.receipt): bytes.fromhex(line.weights) for line in lines if line.weights}
-        return {id_: digest for id_, digest in found.items() if self._committed(id_, digest)}
+        recorded = [(_submission(line), bytes.fromhex(line.weights)) for line in lines if line.weights]
+        return {one: digest for one, digest in recorded if self._committed(one, digest)}
 
-    def _committed(self, receipt_id: bytes, digest: bytes) -> bool:
+    def _committed(self, submission: Submission, digest: bytes) -> bool:
         try:
-            receipt = Receipt.decode(self.record.document(receipt_id))
+            receipt = Receipt.decode(self.record.document(submission.receipt))
         except FedledgerError:
             return False
-        committed = sealing.commitment(receipt.trainer, bytes.fromhex(receipt.key), digest)
-        return committed.hex() == receipt.commitment
+        committed = sealing.commitment(submission.trainer, bytes.fromhex(receipt.key), digest)
+        return committed.hex() == receipt.commitment and self._own(receipt, submission)
+
+    def _own(self, receipt: Receipt, submission: Submission) -> bool:
+        ledger = self.record.ledger
+        here = (ledger.chain_id, ledger.contract, self.record.task, self.round.number, submission.trainer)
+        return here == (receipt.chain_id, receipt.contract, receipt.task, receipt.round, receipt.trainer)
+
+    def _fate(self, place: int) -> Fate:
+        """What has become of the content of the submission at `place`."""
+        facts = self.record.facts(self.round)
+        troubles: list[BlobUnavailable] = []
+
+        def read(cid: Cid, limit: int) -> bytes:
+            try:
+                return self.record.read(cid, limit)
+            except BlobUnavailable as error:
+                troubles.append(error)
+                raise
+
+        allowed = possible(facts.submissions[place], facts.yardstick, read, frozenset())
+        damaged = any(isinstance(error, BlobDamaged) for error in troubles)
+        return Fate(damaged, " ".join(error.message for error in troubles), allowed)
 
     def _rule(self, terms: Terms, manifest: Manifest | None) -> Rule:
         try:
@@ -250,29 +265,15 @@ class _Replay:
         try:
             return self.tools.utility(terms, self._blob(validation))
         except UsageError as error:
-            if scoring.needs_table(terms):
+            if agreement.needs_utilities(terms):
                 self.findings.unchecked(f"utilities: {error.message}")
             return None
 
-    def _reader(self, manifest: Manifest | None) -> Read:
-        """Read as the aggregator did: what it called unavailable stays so, and is judged by `_denied`."""
-        lines = manifest.submissions if manifest else ()
-        receipts = {Cid.of_document(event.receipt): event.receipt.hex() for event in self.round.submissions}
-        denied = {line.receipt for line in lines if line.verdict is Verdict.UNAVAILABLE}
-        current = ""
 
-        def read(cid: Cid, limit: int) -> bytes:
-            nonlocal current
-            current = receipts.get(cid, current)
-            if current in denied:
-                raise BlobUnavailable("the aggregator called it unavailable")
-            try:
-                return self.record.read(cid, limit)
-            except BlobDamaged as error:
-                self.troubles.damaged[current] = error.message
-                raise
-            except BlobUnavailable as error:
-                self.troubles.gone[current] = error.message
-                raise
+def _denied(lines: Sequence[Line]) -> frozenset[int]:
+    """An `unavailable` is the aggregator's word: it stays so in a replay, and is judged on its own."""
+    return frozenset(place for place, line in enumerate(lines) if line.verdict is Verdict.UNAVAILABLE)
 
-        return read
+
+def _submission(line: Line) -> Submission:
+    return Submission(Address(line.trainer), bytes.fromhex(line.receipt))

@@ -17,6 +17,7 @@ import numpy as np
 
 from aggregator.types import Update, Utility
 from fl import weights
+from fl.agreement import needs_utilities
 from fl.documents import Terms
 from fl.errors import DocumentError, UsageError
 
@@ -29,17 +30,12 @@ _TITLE = "fedledger utilities 1"
 
 def demand_affordable(terms: Terms, trainers: int) -> None:
     """Refuse what exact Shapley values of so many trainers would cost. Raises UsageError."""
-    if needs_table(terms) and 2**trainers > terms.scoring.budget:
+    if needs_utilities(terms) and 2**trainers > terms.scoring.budget:
         raise UsageError(
             f"Exact Shapley values of {trainers} trainers take {2**trainers:,} evaluations a round; the "
             f"terms allow {terms.scoring.budget:,}.",
             'Score by "equal" or by "examples", or allow a larger budget.',
         )
-
-
-def needs_table(terms: Terms) -> bool:
-    """Whether shares or the guard rest on utilities."""
-    return terms.scoring.rule == "shapley" or terms.guard != "none"
 
 
 # --- the game
@@ -92,7 +88,7 @@ def shares(terms: Terms, updates: Sequence[Update], table: Table) -> list[int]:
     values = shapley(table, len(updates))
     if max(table.values()) - table[0] <= terms.minimum_gain:
         # at convergence differences are noise; what made things worse is still not paid
-        return [int(value >= 0) for value in values]
+        return [int(value >= -noise(terms)) for value in values]
     return in_proportion(values)
 
 
@@ -106,19 +102,26 @@ def in_proportion(values: Sequence[Fraction]) -> list[int]:
 # --- guards
 
 
-def guarded(guard: str, updates: Sequence[Update], table: Table) -> list[Update]:
+def guarded(terms: Terms, updates: Sequence[Update], table: Table) -> list[Update]:
     """Whom the terms' guard lets into the aggregate, in chain order; nobody: the base stays.
 
-    `positive`: trainers whose Shapley value is positive. `best`: the coalition of highest utility; of equal
-    ones the larger, then the one whose members submitted first.
+    `positive`: trainers whose Shapley value is not negative. `best`: the coalition of highest utility; of
+    equal ones the larger, then the better. What lies within the noise counts as equal.
     """
-    if guard == "none":
+    if terms.guard == "none":
         return list(updates)
-    if guard == "positive":
+    if terms.guard == "positive":
         values = shapley(table, len(updates))
-        return [update for update, value in zip(updates, values, strict=True) if value > 0]
-    best = max(table, key=lambda mask: (table[mask], mask.bit_count(), -mask))
+        return [update for update, value in zip(updates, values, strict=True) if value >= -noise(terms)]
+    highest = max(table.values()) - noise(terms)
+    good = [mask for mask, utility in table.items() if utility >= highest]
+    best = max(good, key=lambda mask: (mask.bit_count(), table[mask], -mask))
     return [update for i, update in enumerate(updates) if best >> i & 1]
+
+
+def noise(terms: Terms) -> int:
+    """By how much a difference of two utilities may be off: the tolerance each. No threshold is finer."""
+    return 2 * terms.tolerance
 
 
 # --- the table as a blob

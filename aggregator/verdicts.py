@@ -5,7 +5,9 @@ Nothing is fetched before its reference has passed, and nothing is parsed before
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -83,6 +85,32 @@ def check(submission: Submission, yardstick: Yardstick, read: Read, seen: Abstra
     return Checked(submission, Verdict.ACCEPTED, FULL_QUALITY, update, examination.digest)
 
 
+def possible(
+    submission: Submission, yardstick: Yardstick, read: Read, seen: AbstractSet[bytes]
+) -> frozenset[Verdict]:
+    """Refusals that may once have been right for a submission of which some content is gone by now."""
+    return _Examination(submission, yardstick, read, seen).possible()
+
+
+_OF_EITHER = frozenset({Verdict.BAD_CONTENT, Verdict.UNREADABLE})
+_OF_UPDATE = _OF_EITHER | {
+    Verdict.BAD_TENSORS,
+    Verdict.NOT_FINITE,
+    Verdict.TOO_LARGE,
+    Verdict.OUT_OF_RANGE,
+    Verdict.NO_CHANGE,
+    Verdict.REPLAYED,
+    Verdict.DUPLICATE,
+}
+_OF_DETAILS = _OF_EITHER | {
+    Verdict.BAD_DOCUMENT,
+    Verdict.UNAPPROVED_CODE,
+    Verdict.BAD_CLAIM,
+    Verdict.OVER_BUDGET,
+}
+_WITHOUT_RECEIPT = _OF_UPDATE | _OF_DETAILS | {Verdict.NOT_BOUND, Verdict.BAD_REFERENCE}
+
+
 class _Examination:
     """The steps for one submission; `digest` stays None until the update was decrypted."""
 
@@ -97,22 +125,58 @@ class _Examination:
         self.digest: bytes | None = None
 
     def run(self) -> Update:
+        receipt = self._bound_receipt()
+        sealed_update, sealed_details = self._content(receipt.update), self._content(receipt.details)
+        update = self._opened_update(receipt, sealed_update)
+        details_bytes = self._opened_details(receipt, sealed_details)
+        self.digest = sha256(update)
+        details, examples = self._honest_details(details_bytes)
+        arrays = self._sound_update(update)
+        listed = {metric.name: float(details.metrics[metric.name]) for metric in self.terms.metrics}
+        return Update(self.submission.trainer, arrays, examples, listed)
+
+    def possible(self) -> frozenset[Verdict]:
+        """Refusals that the content which is still there does not rule out; empty when all of it is."""
+        try:
+            receipt = self._bound_receipt()
+        except _Refusal as refusal:
+            gone = refusal.verdict is Verdict.UNAVAILABLE
+            return _WITHOUT_RECEIPT if gone else frozenset({refusal.verdict})
+        found: set[Verdict] = set()
+        for part, unknown in ((self._update_alone, _OF_UPDATE), (self._details_alone, _OF_DETAILS)):
+            try:
+                part(receipt)
+            except _Refusal as refusal:
+                found |= unknown if refusal.verdict is Verdict.UNAVAILABLE else {refusal.verdict}
+        return frozenset(found)
+
+    def _update_alone(self, receipt: Receipt) -> None:
+        self._sound_update(self._opened_update(receipt, self._content(receipt.update)))
+
+    def _details_alone(self, receipt: Receipt) -> None:
+        self._honest_details(self._opened_details(receipt, self._content(receipt.details)))
+
+    # --- the steps
+
+    def _bound_receipt(self) -> Receipt:
         receipt = self._receipt()
         self._bound(receipt)
         self._invited()
         self._references(receipt)
-        sealed_update, sealed_details = self._content(receipt.update), self._content(receipt.details)
-        update, details_bytes = self._opened(receipt, sealed_update, sealed_details)
-        self.digest = sha256(update)
-        details = _document(Details, details_bytes)
+        return receipt
+
+    def _honest_details(self, data: bytes) -> tuple[Details, int]:
+        details = _document(Details, data)
         self._code(details)
         examples = self._claims(details)
         self._budget(details)
+        return details, examples
+
+    def _sound_update(self, update: bytes) -> weights.Arrays:
         arrays = self._tensors(update)
         self._values(arrays)
-        self._originality(self.digest)
-        listed = {metric.name: float(details.metrics[metric.name]) for metric in self.terms.metrics}
-        return Update(self.submission.trainer, arrays, examples, listed)
+        self._originality(sha256(update))
+        return arrays
 
     def _receipt(self) -> Receipt:
         try:
@@ -160,18 +224,18 @@ class _Examination:
             raise _Refusal(Verdict.BAD_CONTENT)
         return data
 
-    def _opened(self, receipt: Receipt, update: bytes, details: bytes) -> tuple[bytes, bytes]:
+    def _opened_update(self, receipt: Receipt, sealed: bytes) -> bytes:
         key = bytes.fromhex(receipt.key)
-        additional = self._additional_data()
-        try:
-            weights_bytes = sealing.open_update(key, update, additional)
-            details_bytes = sealing.open_details(key, details, additional)
-        except SealError as error:
-            raise _Refusal(Verdict.UNREADABLE) from error
-        committed = sealing.commitment(self.submission.trainer, key, sha256(weights_bytes))
+        with _unreadable():
+            update = sealing.open_update(key, sealed, self._additional_data())
+        committed = sealing.commitment(self.submission.trainer, key, sha256(update))
         if committed.hex() != receipt.commitment:
             raise _Refusal(Verdict.UNREADABLE)
-        return weights_bytes, details_bytes
+        return update
+
+    def _opened_details(self, receipt: Receipt, sealed: bytes) -> bytes:
+        with _unreadable():
+            return sealing.open_details(bytes.fromhex(receipt.key), sealed, self._additional_data())
 
     def _additional_data(self) -> bytes:
         context = self.yardstick.context
@@ -231,6 +295,14 @@ class _Examination:
             raise _Refusal(Verdict.REPLAYED)
         if digest in self.seen:
             raise _Refusal(Verdict.DUPLICATE)
+
+
+@contextmanager
+def _unreadable() -> Iterator[None]:
+    try:
+        yield
+    except SealError as error:
+        raise _Refusal(Verdict.UNREADABLE) from error
 
 
 _D = TypeVar("_D", Receipt, Details)

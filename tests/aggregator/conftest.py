@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from aggregator import replay, scoring
-from aggregator.decision import Facts, decide, examine
+from aggregator.decision import Facts, Hindsight, decide, examine
 from aggregator.record import Record
 from aggregator.rounds import Rounds
 from aggregator.types import Aggregate, Closed, Context, Submission
@@ -227,7 +227,7 @@ class Case:
 
     def check(self):
         yardstick = Yardstick(self.context, self.terms, self.base, self.earlier)
-        return examine(self.submissions, yardstick, self.read, {})
+        return examine(self.submissions, yardstick, self.read, Hindsight())
 
     def verdicts(self):
         return [(str(one.verdict), one.quality) for one in self.check()]

@@ -264,7 +264,7 @@ def test_a_guard_that_sets_somebody_aside_still_pays_and_rates_in_full(round_):
 def test_a_guard_that_sets_everybody_aside_keeps_the_base_and_the_rule_s_memory(round_, guard):
     case = round_(scoring="equal", guard=guard)
     case.state = b"memory"
-    closed = case.decide(rule=None, utility=lambda mask, _arrays: -mask)
+    closed = case.decide(rule=None, utility=lambda mask, _arrays: -1000 * mask)
     assert closed.weights == case.base
     assert closed.state == b"memory"
     assert closed.manifest.aggregated == ()
@@ -273,7 +273,7 @@ def test_a_guard_that_sets_everybody_aside_keeps_the_base_and_the_rule_s_memory(
 
 def test_the_quorum_counts_whom_a_guard_set_aside(round_):
     case = round_(scoring="equal", guard="best", quorum=3)
-    assert isinstance(case.decide(utility=lambda mask, _arrays: int(mask == 1)), Closed)
+    assert isinstance(case.decide(utility=lambda mask, _arrays: 1000 * (mask == 1)), Closed)
 
 
 # --- rules with memory

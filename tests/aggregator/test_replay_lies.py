@@ -14,7 +14,7 @@ from fl import weights
 from fl.canonical import sha256
 from fl.documents import Announcement, Reference, Verdict
 from fl.errors import Refused
-from fl.ledger.types import Result
+from fl.ledger.types import UNRATED, Result
 from fl.store.layout import cid_of
 from fl.store.port import put_bytes
 
@@ -294,15 +294,77 @@ def announced(federation, **changes):
 
 @pytest.mark.parametrize("changes", [{"chain_id": 1}, {"task": 2}, {"round": 2}])
 def test_an_announcement_of_another_round_is_named(federation, changes):
-    assert "announces another round" in announced(federation, **changes)
+    assert named(announced(federation, **changes), "the announcement says", "was opened with")
 
 
 def test_an_announcement_of_other_weights_is_named(federation):
     other = Reference.of(cid_of(b"x"), b"x")
-    assert named(announced(federation, base=other), "announces other weights")
+    assert named(announced(federation, base=other), "the announcement says base")
 
 
 def test_a_reset_to_weights_that_no_round_produced_is_named(federation):
     federation.ledger(federation.owner).reset_weights(federation.task, sha256(b"x"), bytes(32))
     texts = [finding.text for finding in federation.verify() if finding.level is Level.MISMATCH]
     assert named(texts, "which no round produced")
+
+
+# --- refusals of which nothing is left
+
+
+def test_a_refusal_cannot_be_paid_whatever_became_of_the_content(lie):
+    paid = {"verdict": Verdict.BAD_DOCUMENT, "share": 2**32 - 1, "quality": 10_000}
+    texts = lie(
+        lambda honest: with_line(honest, 2, **paid), {2: {"withhold": ["receipt", "update", "details"]}}
+    )
+    assert named(texts, "bad_document, but with a share")
+    assert named(texts, "bad_document, but with quality 10000")
+
+
+def test_nobody_goes_unrated_without_a_receipt_that_says_why(lie):
+    favour = {"verdict": Verdict.NOT_BOUND, "quality": UNRATED}
+    texts = lie(lambda honest: with_line(honest, 2, **favour), {2: {"withhold": ["receipt"]}})
+    assert named(texts, "recorded not_bound, found unavailable")
+
+
+@pytest.mark.parametrize(
+    ("gone", "verdict"),
+    [
+        ("update", Verdict.BAD_REFERENCE),
+        ("update", Verdict.BAD_CLAIM),
+        ("details", Verdict.BAD_TENSORS),
+        ("details", Verdict.NO_CHANGE),
+    ],
+)
+def test_what_is_still_there_proves_a_refusal_wrong(lie, gone, verdict):
+    made_up = {"verdict": verdict, "share": 0, "quality": 0, "examples": None, "weights": None}
+    texts = lie(lambda honest: with_line(honest, 1, **made_up), {1: {"withhold": [gone]}})
+    assert named(texts, f"recorded {verdict}, found unavailable")
+
+
+def test_a_receipt_s_digest_that_another_site_copied_proves_nothing_against_its_owner(found):
+    federation = found(sites=3)
+    thief, owner, third = federation.sites
+    announcement = federation.rounds().open()
+    package = owner.make(federation.terms, federation.base(), announcement)
+    federation.ledger(thief.account).submit_update(federation.task, 1, sha256(package.receipt))
+    federation.submit(owner, announcement)
+    federation.submit(third, announcement)
+    end = federation.rounds().finish()
+    assert [line.verdict for line in end.lines] == ["not_bound", "accepted", "accepted"]
+    federation.rounds().settle_all()
+    assert {finding.level for finding in federation.verify()} == {Level.OK}
+
+
+# --- announcements
+
+
+def test_a_round_that_invites_only_some_is_named(found):
+    federation = found()
+    federation.rounds().open(invited=tuple(site.address for site in federation.sites[1:]))
+    assert any("invites only some" in finding.text for finding in federation.verify())
+
+
+def test_settings_that_the_terms_do_not_name_are_named(found):
+    federation = found()
+    federation.rounds().open({"epochs": 2**50})
+    assert any("the terms do not name it" in finding.text for finding in federation.verify())

@@ -203,31 +203,51 @@ def test_every_coalition_is_measured_once_on_its_own_model():
 # --- guards
 
 
-def chosen(guard, table, players=2):
-    members = updates(*[1] * players)
-    return [members.index(member) for member in scoring.guarded(guard, members, table)]
+@pytest.fixture
+def chosen(make_terms):
+    def chosen(guard, table, players=2):
+        members = updates(*[1] * players)
+        terms = make_terms(guard=guard, tolerance=5)
+        return [members.index(member) for member in scoring.guarded(terms, members, table)]
+
+    return chosen
 
 
-def test_without_a_guard_everybody_is_in_the_aggregate():
+def test_without_a_guard_everybody_is_in_the_aggregate(chosen):
     assert chosen("none", {}) == [0, 1]
 
 
-def test_positive_lets_in_who_has_a_positive_value_and_not_who_has_none():
-    assert chosen("positive", {0: 0, 1: 8, 2: -2, 3: 6}) == [0]
-    assert chosen("positive", {0: 0, 1: 8, 2: 0, 3: 8}) == [0]
-    assert chosen("positive", {0: 0, 1: -1, 2: -1, 3: -2}) == []
+def test_positive_sets_aside_whose_value_is_negative(chosen):
+    assert chosen("positive", {0: 0, 1: 800, 2: -200, 3: 600}) == [0]
+    assert chosen("positive", {0: 0, 1: 800, 2: 0, 3: 800}) == [0, 1]
+    assert chosen("positive", {0: 0, 1: -100, 2: -100, 3: -200}) == []
 
 
-def test_best_lets_in_the_coalition_of_highest_utility():
-    assert chosen("best", {0: 0, 1: 8, 2: 9, 3: 5}) == [1]
-    assert chosen("best", {0: 10, 1: 8, 2: 9, 3: 5}) == []
+def test_best_lets_in_the_coalition_of_highest_utility(chosen):
+    assert chosen("best", {0: 0, 1: 800, 2: 900, 3: 500}) == [1]
+    assert chosen("best", {0: 1000, 1: 800, 2: 900, 3: 500}) == []
 
 
-def test_of_equally_good_coalitions_the_larger_wins_then_the_one_that_submitted_first():
-    assert chosen("best", {0: 9, 1: 9, 2: 9, 3: 9}) == [0, 1]
-    assert chosen("best", {0: 0, 1: 9, 2: 9, 3: 5}) == [0]
-    game = {mask: 9 if mask.bit_count() == 2 else 0 for mask in range(8)}
+def test_of_equally_good_coalitions_the_larger_wins_then_the_better_then_the_one_that_submitted_first(chosen):
+    assert chosen("best", {0: 900, 1: 900, 2: 900, 3: 900}) == [0, 1]
+    assert chosen("best", {0: 0, 1: 900, 2: 900, 3: 500}) == [0]
+    assert chosen("best", {0: 0, 1: 900, 2: 901, 3: 500}) == [1]
+    game = {mask: 900 if mask.bit_count() == 2 else 0 for mask in range(8)}
     assert chosen("best", game, players=3) == [0, 1]
+
+
+def test_no_guard_sets_aside_what_two_machines_cannot_tell_apart(chosen):
+    """Each of two utilities may be off by the tolerance: a lie within it must not decide who is in."""
+    assert chosen("positive", {0: 0, 1: 0, 2: -10, 3: -10}) == [0, 1]
+    assert chosen("positive", {0: 0, 1: 0, 2: -11, 3: -11}) == [0]
+    assert chosen("best", {0: 10, 1: 10, 2: 5, 3: 0}) == [0, 1]
+    assert chosen("best", {0: 10, 1: 11, 2: 5, 3: 0}) == [0]
+
+
+def test_at_convergence_a_lie_within_the_tolerance_takes_nobodys_pay(make_terms):
+    terms = make_terms(scoring="shapley", minimum_gain=1000, tolerance=5)
+    assert scoring.shares(terms, updates(1, 1), {0: 0, 1: 5, 2: -5, 3: 0}) == [1, 1]
+    assert scoring.shares(terms, updates(1, 1), {0: 0, 1: 0, 2: -11, 3: -11}) == [1, 0]
 
 
 # --- the table as a blob
