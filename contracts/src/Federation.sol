@@ -352,16 +352,19 @@ contract Federation is IFederation, Ownable2Step, EIP712, ReentrancyGuardTransie
 
     /// @inheritdoc IFederation
     function settleRound(uint256 task, uint256 round, uint256 settleAfter, uint256[] calldata entries) external {
-        bytes32 outcome = outcomes[task][round];
+        mapping(uint256 => bytes32) storage taskOutcomes = outcomes[task];
+        bytes32 outcome = taskOutcomes[round];
         require(_isPending(outcome), NotPending());
         require(outcome == _pendingHash(settleAfter, entries), WrongEntries());
         require(block.timestamp >= settleAfter, TooEarly());
 
         Task storage t = tasks[task];
-        uint256 reward = t.reward;
-        outcomes[task][round] = SETTLED;
+        (uint256 pool, uint256 reward) = (t.pool, t.reward);
+        taskOutcomes[round] = SETTLED;
         (uint256 paid, uint256[] memory credits) = _credit(reward, entries);
-        if (paid != reward) t.pool += uint128(reward - paid);
+        unchecked {
+            if (paid != reward) t.pool = uint128(pool + reward - paid); // `fund` keeps all money below 2^128
+        }
 
         emit RoundSettled(task, round, paid, credits);
     }
@@ -455,9 +458,9 @@ contract Federation is IFederation, Ownable2Step, EIP712, ReentrancyGuardTransie
             Member storage m = members[entry.trainer()];
             uint256 amount = entry.partOf(reward, shares);
             uint256 reputation = uint256(m.reputation).rated(entry.quality());
-            m.balance += uint128(amount);
             m.reputation = uint16(reputation);
             unchecked {
+                m.balance += uint128(amount); // `fund` keeps all money below 2^128
                 paid += amount; // never above the reward
             }
             credits[i] = amount << 16 | reputation;

@@ -44,7 +44,8 @@ struct Seat {
     uint32 last;
 }
 
-/// @notice A task, in seven slots.
+/// @notice A task, in seven slots. The counters that opening a round writes share one with what it reads, `round` to
+/// `closeWindow`; the next, `aggregator` to `settleDelay`, no step of a round writes.
 /// @param terms SHA-256 of the terms document.
 /// @param weights SHA-256 of the weights that the next round starts from.
 /// @param accumulator Keccak chain over the open or last round's submissions, in their order.
@@ -55,9 +56,9 @@ struct Seat {
 /// @param expected Trainers seated when the round opened, less those who left before submitting.
 /// @param submitted Submissions to the round.
 /// @param joined Seats taken now.
+/// @param openedAt Block in which `round` opened.
 /// @param aggregator Who opens, closes and fails rounds.
 /// @param createdAt Block of the creation, where a log scan starts.
-/// @param openedAt Block in which `round` opened.
 /// @param pool Tokens that no round has reserved.
 struct Task {
     bytes32 terms;
@@ -70,13 +71,13 @@ struct Task {
     uint16 expected;
     uint16 submitted;
     uint16 joined;
-    uint16 quorum;
+    uint48 openedAt;
     uint32 window;
     uint32 closeWindow;
-    uint32 settleDelay;
     address aggregator;
     uint48 createdAt;
-    uint48 openedAt;
+    uint16 quorum;
+    uint32 settleDelay;
     uint128 pool;
     uint128 reward;
     address sponsor;

@@ -10,6 +10,8 @@ library ReputationLib {
     function rated(uint256 reputation, uint256 quality) internal pure returns (uint256) {
         if (quality == UNRATED) return reputation;
         uint256 gain = quality == FULL_QUALITY ? FULL_QUALITY / 8 : 0;
-        return reputation - reputation / 8 + gain;
+        unchecked {
+            return reputation - reputation / 8 + gain; // at most 10,000
+        }
     }
 }

@@ -11,13 +11,16 @@ contract PackingTest is BaseTest {
     uint256 internal constant SEATS_SLOT = 10;
     uint256 internal constant OUTCOMES_SLOT = 11;
 
+    uint256 internal constant CREATED_AT = 1_234;
+    uint256 internal constant OPENED_AT = 5_678;
+
     function setUp() public override {
+        vm.roll(CREATED_AT);
         super.setUp();
-        vm.roll(1_234);
         _sealFirstRound(2);
         Result memory result = _result(1, 2);
         _settle(1, _close(1, result), result.entries);
-        vm.roll(5_678);
+        vm.roll(OPENED_AT);
         _open(2);
         _submit(2, _trainer(0));
     }
@@ -44,7 +47,7 @@ contract PackingTest is BaseTest {
         _assertWord(first + 1, uint256(t.weights), "weights");
         _assertWord(first + 2, uint256(t.accumulator), "accumulator");
         _assertWord(first + 3, _counters(), "counters");
-        _assertWord(first + 4, uint160(AGGREGATOR) | uint256(t.createdAt) << 160 | uint256(5_678) << 208, "run by");
+        _assertWord(first + 4, _runBy(), "run by");
         _assertWord(first + 5, (POOL - 2 * REWARD) | uint256(REWARD) << 128, "money");
         _assertWord(first + 6, uint160(SPONSOR), "sponsor");
         _assertWord(first + 7, 0, "nothing more");
@@ -57,8 +60,12 @@ contract PackingTest is BaseTest {
         uint256 submitted = 1;
         uint256 joined = 2;
         word = 2 | (time + WINDOW) << 32 | open << 72 | ended << 80;
-        word |= expected << 88 | submitted << 104 | joined << 120 | uint256(QUORUM) << 136;
-        word |= uint256(WINDOW) << 152 | uint256(CLOSE_WINDOW) << 184 | uint256(SETTLE_DELAY) << 216;
+        word |= expected << 88 | submitted << 104 | joined << 120 | OPENED_AT << 136;
+        word |= uint256(WINDOW) << 184 | uint256(CLOSE_WINDOW) << 216;
+    }
+
+    function _runBy() private view returns (uint256) {
+        return uint160(AGGREGATOR) | CREATED_AT << 160 | uint256(QUORUM) << 208 | uint256(SETTLE_DELAY) << 224;
     }
 
     function _slot(address key, uint256 mappingSlot) private pure returns (uint256) {
