@@ -16,10 +16,8 @@ from aggregator import flower
 from aggregator.types import Aggregate, Rule, Update
 from fl import documents
 from fl.errors import UsageError
+from fl.messages import EXAMPLES
 from fl.weights import Arrays
-
-EXAMPLES = "num-examples"
-"""How Flower apps call the number of examples in their metrics."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +82,7 @@ def _aggregate(
 def _reply(update: Update, node: int) -> Message:
     """An update as the reply that a strategy expects; nodes are numbered in chain order from 1."""
     arrays = ArrayRecord({name: Array(array) for name, array in update.arrays.items()})
-    metrics = MetricRecord({EXAMPLES: update.examples, **update.metrics})
+    metrics = MetricRecord({**update.metrics, EXAMPLES: update.examples})  # what was checked wins
     return flower.as_reply(RecordDict({"arrays": arrays, "metrics": metrics}), node)
 
 

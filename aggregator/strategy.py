@@ -7,6 +7,7 @@ rule of the terms, which is the wrapped strategy too, makes one model of them. M
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterable, Sequence
 
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MessageType, MetricRecord, RecordDict
@@ -80,6 +81,7 @@ class OnChain(Strategy):
             if end.manifest:
                 result.train_metrics_clientapp[end.round] = MetricRecord(dict(end.manifest.metrics))
             self._evaluate(evaluate_fn, end.round, result)
+        self._deliver(grid, timeout)  # the last round has ended: sites need its receipts no more
         self.rounds.settle_all()
         result.arrays = self._current()
         return result
@@ -115,14 +117,18 @@ class OnChain(Strategy):
         self._ask(grid, [_train_message(content, node) for node in sorted(grid.get_node_ids())], timeout)
 
     def _ask(self, grid: Grid, messages: Sequence[Message], timeout: float) -> list[Message]:
-        """Send and wait, at most until the round can no longer be closed. Errors are logged."""
-        task, now = self._task(), self.rounds.ledger.now()
-        limit = task.close_by() if task.sealed(now) else task.deadline
-        replies = list(grid.send_and_receive(messages, timeout=min(timeout, max(1, limit - now))))
+        """Send and wait, at most as long as the open round allows. Errors are logged."""
+        replies = list(grid.send_and_receive(messages, timeout=min(timeout, self._left())))
         for reply in replies:
             if reply.has_error():
                 _log.warning("node %s: %s", reply.metadata.src_node_id, reply.error.reason)
         return replies
+
+    def _left(self) -> float:
+        """Seconds in which a reply can still matter: to the deadline, once sealed to the last close."""
+        task, now = self._task(), self.rounds.ledger.now()
+        limit = task.close_by() if task.sealed(now) else task.deadline
+        return max(1, limit - now) if task.open else math.inf
 
     # --- the weights in force
 

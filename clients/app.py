@@ -14,7 +14,7 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricR
 from flwr.clientapp import ClientApp
 
 from clients.data import encode, read_csv
-from clients.mod import EXAMPLES, STATE, on_chain
+from clients.mod import STATE, on_chain
 from clients.node import derived, text
 from fl.canonical import Setting
 from fl.documents import Data, Terms
@@ -22,13 +22,11 @@ from fl.errors import UsageError
 from fl.examples import Examples, decode_examples
 from fl.learning.models import build
 from fl.learning.training import Training, train
+from fl.messages import EXAMPLES, SERVER_ROUND
 from fl.weights import Arrays
 
 CODE = "fl.learning,clients.app"
 """What a node's configuration gives as `code` for this app, and terms approve the digest of."""
-
-_OF_STRATEGIES = ("server-round",)
-"""Settings that Flower's strategies add to every round's config."""
 
 app = ClientApp(mods=[on_chain])
 
@@ -48,7 +46,7 @@ def _arrays(message: Message) -> ArrayRecord:
 
 def _settings(message: Message) -> Training:
     config = cast(ConfigRecord, message.content["config"])
-    settings = {name: value for name, value in config.items() if name not in _OF_STRATEGIES}
+    settings = {name: value for name, value in config.items() if name != SERVER_ROUND}
     return Training.of(cast("dict[str, Setting]", settings))
 
 

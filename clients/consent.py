@@ -6,65 +6,44 @@ Every check raises ConsentError with the difference it found. None of them reads
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-from fl import weights
+from fl import agreement, weights
 from fl.canonical import Setting, decode_settings, sha256
 from fl.documents import Announcement, Privacy, Reference, Tensor, Terms
 from fl.errors import ConsentError, WeightsError
 from fl.ledger.types import Address, RoundOpened, Task
+from fl.messages import EXAMPLES
 from fl.weights import Arrays
 
 
 def check_terms(terms: Terms, task: Task) -> None:
-    """The terms are the task's own, and every number that the contract holds is theirs."""
-    agreed = {
-        "digest": (terms.id.hex(), task.terms.hex()),
-        "reward": (int(terms.reward), task.reward),
-        "quorum": (terms.quorum, task.quorum),
-        "window": (terms.window, task.window),
-        "close window": (terms.close_window, task.close_window),
-        "settle delay": (terms.settle_delay, task.settle_delay),
-    }
-    for name, (said, held) in agreed.items():
-        if said != held:
-            raise ConsentError(f"The {name} of the terms is {said}; the contract's task has {held}.")
-
-
-def check_initial_weights(terms: Terms, task: Task) -> None:
-    """A task that has had no round holds the terms' initial weights."""
-    if task.round == 0 and terms.weights.sha256 != task.weights.hex():
-        said, held = terms.weights.sha256, task.weights.hex()
-        raise ConsentError(f"The terms start from the weights {said}; the contract holds {held}.")
+    """The terms are the task's own, number by number, and everybody can check what they pay by."""
+    _demand(agreement.terms_and_task(terms, task))
+    _demand(agreement.terms_and_scoring(terms))
+    if any(metric.name == EXAMPLES for metric in terms.metrics):
+        raise ConsentError(f"The terms list a metric {EXAMPLES!r}: updates have their examples by that name.")
 
 
 def check_announcement(
     announcement: Announcement, opened: RoundOpened, chain_id: int, contract: Address, account: Address
 ) -> None:
     """The announcement is of this very round, of its base, and for this trainer."""
-    here = (chain_id, contract, opened.task, opened.round, opened.weights.hex())
-    there = (
-        announcement.chain_id,
-        announcement.contract,
-        announcement.task,
-        announcement.round,
-        announcement.base.sha256,
-    )
-    if here != there:
-        raise ConsentError(f"Round {opened.round} was opened with the announcement of another round or base.")
+    _demand(agreement.announcement_and_opening(announcement, opened, chain_id, contract))
     if announcement.invited is not None and account not in announcement.invited:
         raise ConsentError(f"Round {opened.round} does not ask for this site.")
 
 
 def settings(terms: Terms, announcement: Announcement) -> dict[str, Setting]:
-    """The terms' training settings and those of the round, which may add to them, never change them."""
-    agreed, announced = decode_settings(terms.training), decode_settings(announcement.settings)
-    for name, value in announced.items():
-        if name in agreed and agreed[name] != value:
-            raise ConsentError(
-                f"Round {announcement.round} sets {name} to {value!r}; the terms say {agreed[name]!r}."
-            )
-    return agreed | announced
+    """The terms' training settings and the round's number, if it says one: a round adds nothing else."""
+    _demand(agreement.settings_and_terms(announcement, terms))
+    return decode_settings(terms.training) | decode_settings(announcement.settings)
+
+
+def _demand(differences: Iterator[str]) -> None:
+    """Refuse on the first difference."""
+    for difference in differences:
+        raise ConsentError(f"{difference[0].upper()}{difference[1:]}.")
 
 
 # --- weights

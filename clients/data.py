@@ -14,7 +14,7 @@ import pandas as pd
 from fl.canonical import untag_float
 from fl.documents import Column, Data
 from fl.errors import UsageError
-from fl.examples import Examples, FloatArray, IntArray, encode_examples
+from fl.examples import Examples, FloatArray, IntArray
 
 _BOOLEANS = {"true": 1.0, "false": 0.0}
 _SHOWN = 5
@@ -189,11 +189,19 @@ def _refuse_missing(frame: pd.DataFrame, path: Path) -> None:
 # --- commitment
 
 
-def commitment(x: FloatArray, y: IntArray, salt: bytes) -> bytes:
-    """SHA-256 of salt (32 bytes) ‖ examples as safetensors: binds a site to its examples, and hides them.
+def commitment(file: Path, salt: bytes) -> bytes:
+    """SHA-256 of salt (32 bytes) ‖ the file's bytes: binds a site to its rows, and hides them.
 
-    Raises UsageError for a salt of another size: with no fixed one, bytes could move between salt and data.
+    Raises UsageError for a file that cannot be read, and for a salt of another size: with no fixed one, bytes
+    could move between salt and data.
     """
     if len(salt) != 32:
         raise UsageError(f"The salt of a data commitment has 32 bytes, not {len(salt)}.")
-    return hashlib.sha256(salt + encode_examples(x, y)).digest()
+    digest = hashlib.sha256(salt)
+    try:
+        with file.open("rb") as rows:
+            while piece := rows.read(1 << 20):
+                digest.update(piece)
+    except OSError as error:
+        raise UsageError(f"The site's rows in {file} cannot be read: {error.strerror}.") from error
+    return digest.digest()

@@ -19,12 +19,11 @@ from clients.site import Site
 from fl.canonical import Setting
 from fl.documents import Announcement, Receipt
 from fl.errors import ConsentError, FedledgerError, UsageError
-from fl.messages import ANNOUNCEMENT, DELIVER, RECEIPT
+from fl.messages import ANNOUNCEMENT, DELIVER, EXAMPLES, RECEIPT
 
 STATE = "fedledger"
 """Key of a config record in the context's state: `terms` (canonical bytes) and `round` of this training."""
 
-EXAMPLES = "num-examples"
 APP_RAISED, REFUSED_BY_MOD = 2, 6
 """Flower's error codes for an app that raised, and for a mod whose condition does not hold."""
 

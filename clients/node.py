@@ -13,11 +13,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from collections.abc import Mapping
 from pathlib import Path
 
+from clients.data import commitment
 from clients.outbox import Outbox
 from clients.site import Keys, Site, fresh_key
 from fl.code import installed_code
@@ -41,7 +41,7 @@ def open_site(config: Config, kind: type[Site] = Site) -> Site:
         place.task,
         outbox,
         code=installed_code(*text(config, "code").split(",")),
-        data=_commitment(Path(text(config, "data")), _salt(config, outbox)),
+        data=commitment(Path(text(config, "data")), _salt(config, outbox)),
         keys=_keys(config),
     )
 
@@ -84,15 +84,3 @@ def _keys(config: Config) -> Keys:
 
 def _salt(config: Config, outbox: Outbox) -> bytes:
     return derived(config, "salt") or outbox.salt()
-
-
-def _commitment(file: Path, salt: bytes) -> bytes:
-    """SHA-256 of salt ‖ the file's bytes: binds the site to its rows, and hides them."""
-    digest = hashlib.sha256(salt)
-    try:
-        with file.open("rb") as rows:
-            while piece := rows.read(1 << 20):
-                digest.update(piece)
-    except OSError as error:
-        raise UsageError(f"The site's rows in {file} cannot be read: {error.strerror}.") from error
-    return digest.digest()

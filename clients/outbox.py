@@ -1,12 +1,11 @@
-"""Receipts between being written and being published: on the site's own disk, one a round, for the site only.
+"""Receipts from being written until their round is over: one a round, on the site's own disk and for it only.
 
-FOLDER/receipts/TASK-ROUND-CONTRACT-TRAINER.json   the receipt's bytes; the key of an update is in there
-FOLDER/salt                                        32 random bytes, made once
+FOLDER/receipts/TASK-ROUND-CHAIN-CONTRACT-TRAINER.json   the receipt's bytes; the key of an update is in there
+FOLDER/salt                                              32 random bytes, made once
 """
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from fl.documents import Receipt
 from fl.errors import UsageError
+from fl.files import PRIVATE, sync_folder, write_once
 
 _SALT_BYTES = 32
 
@@ -38,7 +38,7 @@ class Outbox:
         """
         path = self._path(receipt)
         with _using(self._receipts):
-            _write_new(path, receipt.encode())
+            write_once(path, receipt.encode(), PRIVATE)
             return Receipt.decode(path.read_bytes())
 
     def receipts(self) -> tuple[Receipt, ...]:
@@ -51,12 +51,12 @@ class Outbox:
         """Take a receipt out for good; harmless when it is gone already."""
         with _using(self._receipts):
             self._path(receipt).unlink(missing_ok=True)
-            _sync_folder(self._receipts)
+            sync_folder(self._receipts)
 
     def salt(self) -> bytes:
         """The site's own 32 random bytes, for commitments that nobody can guess."""
         with _using(self._salt.parent):
-            _write_new(self._salt, secrets.token_bytes(_SALT_BYTES))
+            write_once(self._salt, secrets.token_bytes(_SALT_BYTES), PRIVATE)
             return self._salt.read_bytes()
 
     def _path(self, receipt: Receipt) -> Path:
@@ -73,29 +73,3 @@ def _using(folder: Path) -> Iterator[None]:
             f"The outbox {folder} cannot be used: {error.strerror or error}.",
             "Check that it is a folder, that it is yours, and that the disk has room.",
         ) from error
-
-
-def _write_new(path: Path, data: bytes) -> None:
-    """Write a file whole and durably, or leave the one that is there: link(2) never replaces."""
-    part = path.with_name(f"{path.name}.{secrets.token_hex(8)}.part")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(part, path)
-    except FileExistsError:
-        return
-    finally:
-        part.unlink()
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Put the names in a folder on the disk (fsync(2): syncing a file does not do it)."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

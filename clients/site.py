@@ -6,21 +6,24 @@ harmless, and a process killed between any two is followed by one that goes on f
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Callable, Mapping
 from functools import cached_property
 
 from clients import consent
 from clients.outbox import Outbox
+from clients.standing import Standing
 from fl import sealing, weights
-from fl.canonical import MAX_DOCUMENT_BYTES, Setting, sha256
+from fl.canonical import Setting, sha256
 from fl.documents import Announcement, Details, Privacy, Receipt, Reference, Terms
-from fl.errors import BlobUnavailable, ConsentError, Refused, UsageError
+from fl.errors import ConsentError, Refused, StoreError, UsageError
 from fl.ledger.port import Ledger
-from fl.ledger.types import Address, RoundOpened, Stage, Task, Transaction, UpdateSubmitted
-from fl.store.cid import Cid
-from fl.store.port import BlobStore, put_bytes, read_bytes
+from fl.ledger.types import Address, RoundOpened, Task, Transaction
+from fl.store.port import BlobStore, put_bytes, read_bytes, read_document
 from fl.weights import Arrays
+
+_log = logging.getLogger("fedledger.site")
 
 Keys = Callable[[int], bytes]
 """A round's sealing key: 32 bytes that no other round and no other update has."""
@@ -72,18 +75,18 @@ class Site:
     def join(self, terms: Terms, policy: bytes) -> Transaction:
         """Consent to `terms` by joining the task; `policy` is the site's own policy's salted digest.
 
-        Raises ConsentError when the contract's task differs from the terms in anything.
+        Raises ConsentError when the contract's task differs from the terms in anything, and for terms by
+        which nobody could check who is paid.
         """
         task = self.ledger.task(self.task)
         consent.check_terms(terms, task)
-        consent.check_initial_weights(terms, task)
         self._check_code(terms)
         return self.ledger.join_task(self.task, terms.id, policy)
 
     @cached_property
     def terms(self) -> Terms:
         """The task's terms, to which this site consented by joining; they never change."""
-        return Terms.decode(self._document(self.ledger.task(self.task).terms))
+        return Terms.decode(read_document(self.store, self.ledger.task(self.task).terms))
 
     def _check_code(self, terms: Terms) -> None:
         if terms.code != self.code.hex():
@@ -107,7 +110,7 @@ class Site:
             raise ConsentError(f"Round {task.round} was not opened with the announcement {id_.hex()}.")
         if opened.weights != task.weights:
             raise ConsentError(f"Round {task.round} was opened on other weights than the contract holds.")
-        announcement = Announcement.decode(self._document(id_))
+        announcement = Announcement.decode(read_document(self.store, id_))
         consent.check_announcement(
             announcement, opened, self.ledger.chain_id, self.ledger.contract, self.account
         )
@@ -115,8 +118,10 @@ class Site:
         return announcement
 
     def _opened(self, task: Task) -> RoundOpened:
-        events = self.ledger.history(self.task, since=task.opened_at)
-        return next(e for e in events if isinstance(e, RoundOpened) and e.round == task.round)
+        for event in self.ledger.history(self.task, since=task.opened_at):
+            if isinstance(event, RoundOpened) and event.round == task.round:
+                return event
+        raise ConsentError(f"The opening of round {task.round} is not mined yet.", "Ask again in a moment.")
 
     def _check_seat(self, round_: int) -> None:
         seat = self.ledger.seat(self.task, self.account)
@@ -227,9 +232,12 @@ class Site:
                 raise
 
     def publish_due(self) -> None:
-        """Publish every receipt that the chain holds and whose round is sealed; drop those that cannot count.
+        """Publish every receipt that the chain holds and whose round is sealed; drop those of ended rounds.
 
-        A round that failed or is void pays nothing, and its update stays with the site.
+        The store must give a published receipt back. While the round can still be closed, one that it does
+        not give back is revealed on the chain, once: that costs gas, and nobody can deny it. (A store that
+        serves this site and nobody else looks the same as a good one from here.) A round that failed or is
+        void pays nothing, and its update stays with the site.
         """
         receipts = self._receipts()
         if not receipts:
@@ -237,21 +245,28 @@ class Site:
         task, now = self.ledger.task(self.task), self.ledger.now()
         for receipt in receipts:
             if not _running(task, receipt.round, now):
-                self._publish(receipt, task)
-                self.outbox.drop(receipt)
+                self._publish(receipt, self._standing(receipt, task))
 
-    def _publish(self, receipt: Receipt, task: Task) -> None:
-        stage = self.ledger.outcome(self.task, receipt.round).stage
-        if self._on_chain(receipt, task) and stage not in (Stage.FAILED, Stage.VOID):
-            put_bytes(self.store, receipt.encode())
-
-    def _on_chain(self, receipt: Receipt, task: Task) -> bool:
+    def _standing(self, receipt: Receipt, task: Task) -> Standing:
         since = task.opened_at if task.round == receipt.round else task.created_at
-        return any(
-            isinstance(event, UpdateSubmitted)
-            and (event.trainer, event.receipt) == (self.account, receipt.id)
-            for event in self.ledger.history(self.task, since)
-        )
+        return Standing.of(receipt, self.ledger.history(self.task, since))
+
+    def _publish(self, receipt: Receipt, standing: Standing) -> None:
+        served = standing.revealed or (standing.wanted and self._served(receipt))
+        if standing.wanted and not served and not standing.closed:
+            self.ledger.reveal(self.task, receipt.round, self.account, receipt.encode())
+        if standing.is_over(served):
+            self.outbox.drop(receipt)
+
+    def _served(self, receipt: Receipt) -> bool:
+        """Put a receipt into the store, and say whether the store gives it back."""
+        try:
+            put_bytes(self.store, receipt.encode())
+            read_document(self.store, receipt.id)
+        except StoreError as error:
+            _log.warning("the store does not serve the receipt of round %s: %s", receipt.round, error.message)
+            return False
+        return True
 
     # --- reading
 
@@ -263,13 +278,6 @@ class Site:
             for receipt in self.outbox.receipts()
             if (receipt.chain_id, receipt.contract, receipt.task, receipt.trainer) == here
         )
-
-    def _document(self, id_: bytes) -> bytes:
-        """A document's bytes by its id; a store that gives other bytes has not served it."""
-        data = read_bytes(self.store, Cid.of_document(id_), MAX_DOCUMENT_BYTES)
-        if sha256(data) != id_:
-            raise BlobUnavailable(f"The store gave other bytes than document {id_.hex()}.")
-        return data
 
 
 def _running(task: Task, round_: int, now: int) -> bool:

@@ -13,3 +13,9 @@ Such a message is a train message too: Flower hands a mod only messages that its
 
 RECEIPT = "fedledger-receipt"
 """Key of the config record in a site's reply: what it put, or will put, on the chain."""
+
+EXAMPLES = "num-examples"
+"""What Flower's apps and strategies call the number of examples behind an update, among its metrics."""
+
+SERVER_ROUND = "server-round"
+"""The setting in which Flower's strategies count their rounds, from 1; terms do not name it."""

@@ -7,7 +7,6 @@ import pytest
 from clients.data import commitment, encode, inputs, read_csv
 from fl.documents import Column, Data
 from fl.errors import UsageError
-from fl.examples import encode_examples
 
 DATA = Data(
     label="ill",
@@ -151,17 +150,22 @@ def test_a_file_that_is_not_there_or_a_folder_is_refused(tmp_path):
 # --- commitment
 
 
-def test_the_commitment_is_salted_and_binds_the_examples():
-    x, y = encode(ROWS, DATA)
-    salt = bytes(range(32))
-    found = commitment(x, y, salt)
-    assert found == hashlib.sha256(salt + encode_examples(x, y)).digest()
-    assert (
-        len({found, commitment(x, y, bytes(32)), commitment(x + 1, y, salt), commitment(x, 1 - y, salt)}) == 4
-    )
+def test_the_commitment_is_salted_and_binds_the_file(tmp_path):
+    rows, other, salt = tmp_path / "rows.csv", tmp_path / "other.csv", bytes(range(32))
+    rows.write_bytes(b"age,sick\n" * 200_000)
+    other.write_bytes(rows.read_bytes() + b"\n")
+    found = commitment(rows, salt)
+    assert found == hashlib.sha256(salt + rows.read_bytes()).digest()
+    assert len({found, commitment(rows, bytes(32)), commitment(other, salt)}) == 3
 
 
 @pytest.mark.parametrize("size", [0, 31, 33])
-def test_a_salt_has_32_bytes(size):
+def test_a_salt_has_32_bytes(tmp_path, size):
+    (tmp_path / "rows").write_bytes(b"rows")
     with pytest.raises(UsageError, match="32 bytes"):
-        commitment(*encode(ROWS, DATA), bytes(size))
+        commitment(tmp_path / "rows", bytes(size))
+
+
+def test_rows_that_cannot_be_read_are_named(tmp_path):
+    with pytest.raises(UsageError, match="nothing"):
+        commitment(tmp_path / "nothing", bytes(32))

@@ -6,7 +6,6 @@ FOLDER/partial/…              blocks that are being written; left over only by
 
 from __future__ import annotations
 
-import os
 import secrets
 import time
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from fl.errors import BlobUnavailable, StoreError
+from fl.files import sync_folder, write_new
 from fl.store.cid import Cid
 from fl.store.layout import Block, blocks
 from fl.store.reader import MAX_BLOCK, open_blob
@@ -82,10 +82,7 @@ class EmbeddedStore:
             path.parent.mkdir(exist_ok=True)
             if not _holds(path, block.data):
                 partial = self._partial / secrets.token_hex(16)
-                with partial.open("xb") as file:
-                    file.write(block.data)
-                    file.flush()
-                    os.fsync(file.fileno())
+                write_new(partial, block.data)
                 partial.replace(path)
         return path.parent
 
@@ -93,7 +90,7 @@ class EmbeddedStore:
         """Put the names of written blocks on the disk, and the names of the folders that they are in."""
         with self._writing():
             for folder in (*folders, self._blocks):
-                _sync_folder(folder)
+                sync_folder(folder)
 
     def _sweep(self) -> None:
         """Remove what killed processes have left over."""
@@ -126,13 +123,4 @@ def _make_folder(folder: Path) -> None:
     if not folder.is_dir():
         _make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
-        _sync_folder(folder.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Put the names in a folder on the disk (fsync(2): syncing a file does not do it)."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        sync_folder(folder.parent)

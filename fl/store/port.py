@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 from typing import BinaryIO, Protocol
 
+from fl.canonical import MAX_DOCUMENT_BYTES, sha256
+from fl.errors import BlobUnavailable
 from fl.store.cid import Cid
 
 
@@ -43,3 +45,14 @@ def read_bytes(store: BlobStore, cid: Cid, limit: int) -> bytes:
     """Read a whole blob of at most `limit` bytes. Raises as `BlobStore.open` does."""
     with store.open(cid, limit) as stream:
         return stream.read()
+
+
+def read_document(store: BlobStore, id_: bytes) -> bytes:
+    """Read a document's bytes by its id; a store that gives other bytes has not served it.
+
+    Raises as `BlobStore.open` does.
+    """
+    data = read_bytes(store, Cid.of_document(id_), MAX_DOCUMENT_BYTES)
+    if sha256(data) != id_:
+        raise BlobUnavailable(f"The store gave other bytes than document {id_.hex()}.")
+    return data

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,17 @@ def make_terms(base=BASE, **changes):
         "settle_delay": SETTLE_DELAY,
     }
     return Terms.model_validate(usual | changes)
+
+
+class Altered:
+    """Something that behaves differently in a few methods."""
+
+    def __init__(self, original, methods):
+        self._original, self._methods = original, methods
+
+    def __getattr__(self, name):
+        method = self._methods.get(name)
+        return partial(method, self._original) if method else getattr(self._original, name)
 
 
 @dataclass
@@ -124,6 +136,18 @@ class Federation:
     def has(self, cid):
         """Whether the store holds the blob."""
         return cid.digest in self.store._blocks
+
+    def events(self, kind):
+        return [event for event in self.owner.history(self.task) if isinstance(event, kind)]
+
+    @staticmethod
+    def shifted(arrays, by=1.0):
+        return {**arrays, "weight": arrays["weight"] + np.float32(by)}
+
+    @staticmethod
+    def altered(original, **methods):
+        """A ledger or a store with other methods; each gets the original first."""
+        return Altered(original, methods)
 
     def round_of(self, *names, shift=1.0):
         """Open a round, have these sites prepare and submit; returns the announcement and the receipts."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, Metadata, RecordDict
@@ -128,10 +130,9 @@ def test_a_node_opens_its_own_site(config):
     assert site.code == installed_code("fl.learning", "clients.app")
 
 
-def test_the_data_commitment_is_salted_with_the_sites_own_salt(config, rows):
+def test_the_data_commitment_is_salted_with_the_sites_own_salt(config):
     site = open_site(config)
-    examples = app.read_rows(rows, DATA)
-    assert site.data == commitment(examples.x, examples.y, site.outbox.salt())
+    assert site.data == commitment(Path(config["data"]), site.outbox.salt())
     assert open_site(config).data == site.data
 
 

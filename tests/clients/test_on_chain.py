@@ -79,7 +79,9 @@ def test_sites_that_submit_by_themselves_work_as_well(federation):
     assert len(world.events(RoundClosed)) == 1
 
 
-def test_the_strategys_settings_reach_the_sites_through_the_chain(world):
+def test_the_strategys_settings_reach_the_sites_through_the_chain(new_federation, terms_with):
+    training = {"learning_rate": "float:0.5", "epochs": 3, "rates": ["float:0.5", "float:0.25"]}
+    world = World(new_federation(terms=terms_with(training=training)))
     world.start(2, train_config=ConfigRecord({"epochs": 3, "rates": [0.5, 0.25]}))
     settings = [config for name, config in world.trained if name == "ada"]
     same = {"learning_rate": 0.5, "epochs": 3, "rates": [0.5, 0.25]}
@@ -98,6 +100,17 @@ def test_the_aggregate_is_flowers_own(world):
     expected, _ = FedAvg().aggregate_train(1, replies)
     found = world.on_chain().start(world.grid, num_rounds=1).arrays
     assert found["weight"].numpy().tobytes() == expected["weight"].numpy().tobytes()
+
+
+def test_a_strategys_settings_that_the_terms_do_not_name_train_nobody(world):
+    world.start(1, train_config=ConfigRecord({"epochs": 2**53 - 1}))
+    assert world.trained == []
+    assert len(world.events(RoundFailed)) == 1
+
+
+def test_when_a_run_ends_no_receipt_waits_at_a_site(world):
+    world.start(2)
+    assert [site.outbox.receipts() for site in world.federation.sites.values()] == [(), (), ()]
 
 
 def test_a_site_that_fails_costs_the_round_its_deadline_and_nothing_more(world):

@@ -98,6 +98,7 @@ WRITER = """
 import os, signal, sys
 from pathlib import Path
 from clients import outbox
+from fl import files
 from fl.documents import Receipt
 folder, step, data = Path(sys.argv[1]), int(sys.argv[2]), sys.stdin.buffer.read()
 box, calls = outbox.Outbox(folder), 0
@@ -108,7 +109,7 @@ for name in ("open", "fdopen", "fsync", "link"):
         if calls == step:
             os.kill(os.getpid(), signal.SIGKILL)
         return real(*arguments, **options)
-    setattr(outbox.os, name, step_of)
+    setattr(files.os, name, step_of)
 box.put(Receipt.decode(data))
 print("done")
 """

@@ -120,7 +120,7 @@ def test_a_missing_key_in_the_runs_configuration_is_named(deployed):
 
 def test_scoring_without_what_it_needs_is_refused(new_federation, terms_with):
     scoring = {"rule": "shapley", "utility": "log_loss", "budget": 1024, "validation": None}
-    federation = new_federation(terms=terms_with(scoring=scoring))
+    federation = new_federation(terms=terms_with(scoring=scoring), joined=False)
     with pytest.raises(UsageError, match="validation"):
         server.open_rounds(federation.owner, federation.store, federation.task, federation.wait)
 

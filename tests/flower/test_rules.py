@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from flwr.app import Array, ArrayRecord, Message, Metadata, MetricRecord, RecordDict
@@ -74,6 +76,13 @@ def test_fedavg_gives_the_bits_of_flowers_own_for_any_weights_and_examples(drawn
     ]
     aggregate = rules.build(FEDAVG)(BASE, updates, None, 1)
     assert same_bits(aggregate.arrays, by_flower(updates)[0])
+
+
+def test_a_listed_metric_cannot_stand_for_the_checked_examples():
+    updates = [update(1, 30), update(2, 7)]
+    claimed = [replace(one, metrics={"num-examples": 1e6 * i}) for i, one in enumerate(updates)]
+    rule = rules.build(FEDAVG)
+    assert same_bits(rule(BASE, claimed, None, 1).arrays, rule(BASE, updates, None, 1).arrays)
 
 
 def test_the_order_of_updates_is_the_order_of_adding():
