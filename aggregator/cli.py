@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from eth_account.signers.local import LocalAccount
+from rich.cells import cell_len
 from rich.progress import Progress
+from rich.text import Text
 
 from aggregator import rules, statements, utilities
+from aggregator.conclusion import conclude
 from aggregator.findings import Finding, Level, mismatches
 from aggregator.record import Record
 from aggregator.replay import Tools, verify
+from aggregator.statements import PaymentLine
 from fl import output, wiring
 from fl.commands import DefaultGroup
 from fl.errors import UsageError
 from fl.ledger.accounts import read_key
+from fl.ledger.types import Address
 from fl.money import tokens
 
-Folder = Annotated[Path | None, typer.Argument(help="The folder of a run.")]
+Folder = Annotated[Path | None, typer.Argument()]
 Rpc = Annotated[str | None, typer.Option("--rpc", help="A node's address, or an embedded chain's file.")]
 Contract = Annotated[str | None, typer.Option("--contract", help="The federation's address.")]
 Task = Annotated[int | None, typer.Option("--task", help="The task's number.")]
@@ -46,11 +52,13 @@ def verify_command(
 ) -> int:
     """Replay every round from the chain and the store, and say what is right and what is not.
 
-    Ends with 0 when everything that can be checked is right, with 1 on any mismatch.
+    FOLDER is the folder of a run; without one, give --rpc, --contract, --task and --store. Ends with 0 when
+    everything that can be checked is right, with 1 on any mismatch.
     """
     place = wiring.deployment(folder, rpc, contract, task, store)
     record = _record(place)
-    with Progress(console=output.console(stderr=True), transient=True, disable=json) as progress:
+    screen = output.console(stderr=True)
+    with Progress(console=screen, transient=True, disable=json or not screen.is_terminal) as progress:
         bar = progress.add_task("Replaying rounds", total=None)
         tools = Tools(
             lambda terms: rules.build(terms.rule),
@@ -73,7 +81,10 @@ def rounds_command(
     store: Store = None,
     json: Json = False,
 ) -> None:
-    """Show tasks, their rounds, and the verdict on every update."""
+    """Show tasks, their rounds, and the verdict on every update.
+
+    FOLDER is the folder of a run; without one, give --rpc, --contract, --task and --store.
+    """
     place = wiring.deployment(folder, rpc, contract, task, store)
     record = _record(place)
     tasks, rounds = statements.tasks(record), statements.rounds(record)
@@ -88,7 +99,8 @@ def rounds_command(
 
 
 rewards_app = typer.Typer(
-    help="Show what each round paid and why, reputation over time, and balances; withdraw them.",
+    help="Show what each round paid and why, reputation over time, and balances; withdraw them. "
+    "`fl rewards FOLDER` means `fl rewards show FOLDER`.",
     cls=DefaultGroup,
     add_completion=False,
 )
@@ -103,7 +115,10 @@ def rewards_command(
     store: Store = None,
     json: Json = False,
 ) -> None:
-    """Show what each round paid and why, reputation over time, and balances."""
+    """Show what each round paid and why, reputation over time, and balances.
+
+    FOLDER is the folder of a run; without one, give --rpc, --contract, --task and --store.
+    """
     record = _record(wiring.deployment(folder, rpc, contract, task, store))
     statement = statements.rewards(record)
     if json:
@@ -129,7 +144,11 @@ def withdraw_command(
     store: Store = None,
     json: Json = False,
 ) -> None:
-    """Send balances to their payees. Anyone may send it, and only the payee receives."""
+    """Send balances to their payees. Anyone may send it, and only the payee receives.
+
+    FOLDER is the folder of a run, whose owner sends it; without one, give --rpc, --contract, --task, --store
+    and --key.
+    """
     place = wiring.deployment(folder, rpc, contract, task, store)
     if key is None and folder is None:
         raise UsageError("Missing: --key.", "Any funded account of the chain may send a withdrawal.")
@@ -162,12 +181,17 @@ def _counts(findings: tuple[Finding, ...]) -> dict[str, int]:
 
 
 def _verification(place: wiring.Deployment, record: Record, findings: tuple[Finding, ...]) -> dict[str, Any]:
+    found = conclude(findings)
     return {
         "deployment": asdict(place),
         "chain_id": record.ledger.chain_id,
         "rounds": len(record.rounds),
         "verified": not mismatches(findings),
         "counts": _counts(findings),
+        "checked": found.checked,
+        "unchecked": found.unchecked,
+        "voided": found.voided,
+        "failed_in_spite_of_a_quorum": found.failed,
         "findings": [asdict(finding) for finding in findings],
     }
 
@@ -179,20 +203,26 @@ def _print_verification(place: wiring.Deployment, record: Record, findings: tupl
         where = "" if finding.round is None else str(finding.round)
         table.add_row(where, finding.subject, _MARKS[finding.level], output.safe(finding.text))
     console.print(table)
-    counts = _counts(findings)
-    summary = (
-        f"{len(record.rounds)} rounds replayed: {counts['mismatch']} mismatches, "
-        f"{counts['not checked']} not checked."
+    wrong, found = len(mismatches(findings)), conclude(findings)
+    console.print(
+        f"{'[bold red]NOT VERIFIED[/]' if wrong else '[bold green]VERIFIED[/]'}  "
+        f"{_number(len(record.rounds), 'round')} replayed: {_number(wrong, 'mismatch', 'mismatches')}, "
+        f"{sum(found.unchecked.values())} not checked.\n"
+        f"{_number(found.voided, 'round')} voided, {found.failed} failed in spite of a quorum."
     )
-    if mismatches(findings):
-        console.print(f"[bold red]NOT VERIFIED[/]  {summary}")
-    else:
-        console.print(f"[bold green]VERIFIED[/]  {summary}")
-        console.print(
-            "Checked: no submission dropped, every digest, verdict, aggregate, share, reward and reputation."
-            "\nNobody can check this way that data were honest, or that the approved code really ran.",
-            style="dim",
-        )
+    if found.unchecked:
+        kinds = (f"{output.safe(kind)} ({count})" for kind, count in found.unchecked.items())
+        console.print(f"[yellow]Not all checked:[/] {', '.join(kinds)}; the table says why.")
+    if not wrong:
+        console.print(f"Checked: all {', '.join(found.checked)}.", style="dim")
+        console.print(_BEYOND, style="dim")
+
+
+_BEYOND = "Nobody can check this way that data were honest, or that the approved code really ran."
+
+
+def _number(count: int, one: str, many: str = "") -> str:
+    return f"{count} {one if count == 1 else many or f'{one}s'}"
 
 
 # --- rounds
@@ -210,10 +240,12 @@ def _print_rounds(rounds: list[statements.RoundLine]) -> None:
     numbers = ("submitted", "accepted", "refused", "paid", "gas")
     table = output.table("Rounds", ("round", "state", "weights"), numbers)
     for one in rounds:
-        verdicts = [line.verdict for line in one.submissions]
-        accepted = verdicts.count("accepted")
+        qualities = [
+            line.quality for line in one.submissions
+        ]  # the chain has them, a store may lose verdicts
         told = one.state if not one.reason else f"{one.state}: {output.safe(one.reason)}"
-        counts = (len(verdicts), accepted, sum(verdict not in ("accepted", "") for verdict in verdicts))
+        refused = sum(quality not in ("full", "") for quality in qualities)
+        counts = (len(qualities), qualities.count("full"), refused)
         paid = "" if one.paid is None else tokens(one.paid)
         table.add_row(str(one.round), told, one.weights[:12], *map(str, counts), paid, f"{one.gas:,}")
     output.console().print(table)
@@ -225,7 +257,7 @@ def _print_submissions(rounds: list[statements.RoundLine]) -> None:
     )
     for one in rounds:
         for line in one.submissions:
-            accepted = line.verdict == "accepted"
+            accepted = line.quality == "full"
             verdict = line.verdict if accepted else f"[red]{line.verdict}[/]"
             examples = "" if line.examples is None else str(line.examples)
             share = f"{100 * line.share:.2f}" if accepted else ""
@@ -238,40 +270,52 @@ def _print_submissions(rounds: list[statements.RoundLine]) -> None:
 
 
 def _print_payments(statement: statements.Rewards) -> None:
-    columns = [output.safe(name) for name in statement.names.values()]
-    table = output.table(f"What each round paid, and why ({statement.why})", ("round",), columns)
-    for payment in statement.rounds:
-        cells = [_payment(payment.lines.get(member)) for member in statement.names]
-        table.add_row(str(payment.round), *cells)
-    output.console().print(table)
+    _print_by_member("What each round paid, and why", statement, _payment)
+    output.console().print(f"{statement.why[:1].upper()}{statement.why[1:]}.\n", style="dim")
 
 
-def _payment(line: statements.PaymentLine | None) -> str:
-    if line is None:
-        return ""
-    if line.verdict != "accepted":
+def _print_by_member(title: str, statement: statements.Rewards, show: Callable[[PaymentLine], str]) -> None:
+    """A line a round and a column a member; as many tables as it takes for the width of the terminal."""
+    out = output.console()
+    members = list(statement.names)
+    texts = {member: _column(statement, member, show) for member in members}
+    widest = max(
+        (cell_len(Text.from_markup(text).plain) for one in texts.values() for text in one), default=1
+    )
+    fitting = max(1, (out.width - len(" round ")) // (widest + 1))
+    for start in range(0, len(members), fitting):
+        shown = [texts[member] for member in members[start : start + fitting]]
+        table = output.table("" if start else title, ("round",), [column[0] for column in shown])
+        for number, payment in enumerate(statement.rounds, 1):
+            table.add_row(str(payment.round), *(column[number] for column in shown))
+        out.print(table)
+
+
+def _column(statement: statements.Rewards, member: Address, show: Callable[[PaymentLine], str]) -> list[str]:
+    """A member's name, and a cell for each round."""
+    lines = (payment.lines.get(member) for payment in statement.rounds)
+    return [output.safe(statement.names[member]), *("" if line is None else show(line) for line in lines)]
+
+
+def _payment(line: PaymentLine) -> str:
+    if line.verdict not in ("accepted", ""):
         return f"[red]{line.verdict}[/]"
     amount = "pending" if line.amount is None else tokens(line.amount)
     return f"{amount} ({100 * line.share:.1f}%)"
 
 
 def _print_reputations(statement: statements.Rewards) -> None:
-    table = output.table(
-        "Reputation after each round (0 to 10,000)",
-        ("round",),
-        list(map(output.safe, statement.names.values())),
-    )
-    for payment in statement.rounds:
-        lines = [payment.lines.get(member) for member in statement.names]
-        cells = ["" if one is None or one.reputation is None else f"{one.reputation:,}" for one in lines]
-        table.add_row(str(payment.round), *cells)
-    output.console().print(table)
+    def reputation(line: PaymentLine) -> str:
+        return "" if line.reputation is None else f"{line.reputation:,}"
+
+    _print_by_member("Reputation after each round (0 to 10,000)", statement, reputation)
 
 
 def _print_balances(statement: statements.Rewards) -> None:
-    table = output.table("Balances", ("member", "address"), ("earned", "withdrawn", "balance", "reputation"))
+    table = output.table("Balances", ("member",), ("earned", "withdrawn", "balance", "reputation"))
+    addresses = output.table("Addresses", ("member", "address"), ())
     for account in statement.accounts:
-        money = (account.earned, account.withdrawn, account.balance)
-        amounts = [tokens(amount) for amount in money]
-        table.add_row(output.safe(account.name), account.member, *amounts, f"{account.reputation:,}")
-    output.console().print(table)
+        name, money = output.safe(account.name), (account.earned, account.withdrawn, account.balance)
+        table.add_row(name, *map(tokens, money), f"{account.reputation:,}")
+        addresses.add_row(name, account.member)
+    output.console().print(table, addresses)

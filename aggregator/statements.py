@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import zip_longest
+
+from eth_utils.address import is_address, to_checksum_address
 
 from aggregator.record import Record, Round
 from fl.documents import Line, Profile
@@ -13,8 +16,9 @@ from fl.ledger.types import (
     UNRATED,
     Address,
     Admitted,
+    Entry,
+    Replaced,
     Stage,
-    UpdateSubmitted,
     Withdrawn,
 )
 
@@ -98,24 +102,22 @@ def round_gas(record: Record, round_: Round) -> int:
 
 
 def _submissions(record: Record, round_: Round, names: dict[Address, str]) -> tuple[SubmissionLine, ...]:
-    lines = _lines(record, round_)
-    whole = sum(line.share for line in lines.values()) or 1
-    return tuple(
-        _submission(record, event, lines.get(event.receipt.hex()), whole, names)
-        for event in round_.submissions
-    )
-
-
-def _submission(
-    record: Record, event: UpdateSubmitted, line: Line | None, whole: int, names: dict[Address, str]
-) -> SubmissionLine:
-    name, gas = names.get(event.trainer, event.trainer), record.ledger.gas(event.at.transaction)
-    if line is None:
-        return SubmissionLine(event.trainer, name, "", None, 0.0, "", gas)
-    share = line.share / whole
-    return SubmissionLine(
-        event.trainer, name, line.verdict, line.examples, share, _quality(line.quality), gas
-    )
+    lines, entries, whole = _lines(record, round_), _entries(round_), _whole(round_)
+    found = []
+    for event in round_.submissions:
+        line, entry = lines.get(event.trainer), entries.get(event.trainer)
+        found.append(
+            SubmissionLine(
+                trainer=event.trainer,
+                name=names.get(event.trainer, event.trainer),
+                verdict=line.verdict if line else "",
+                examples=line.examples if line else None,
+                share=entry.share / whole if entry else 0.0,
+                quality=_quality(entry.quality) if entry else "",
+                gas=record.ledger.gas(event.at.transaction),
+            )
+        )
+    return tuple(found)
 
 
 def _quality(quality: int) -> str:
@@ -123,14 +125,26 @@ def _quality(quality: int) -> str:
     return words.get(quality, str(quality))
 
 
-def _lines(record: Record, round_: Round) -> dict[str, Line]:
-    """The manifest's lines by receipt; none where there is no manifest, or nobody can fetch it."""
+def _lines(record: Record, round_: Round) -> dict[Address, Line]:
+    """The manifest's lines by trainer; none where there is no manifest, or nobody can fetch it.
+
+    A trainer submits once a round. Receipts name nobody: one can be copied from the chain.
+    """
     if not round_.closed:
         return {}
     try:
-        return {line.receipt: line for line in record.manifest(round_).submissions}
+        return {Address(line.trainer): line for line in record.manifest(round_).submissions}
     except FedledgerError:
         return {}
+
+
+def _entries(round_: Round) -> dict[Address, Entry]:
+    """What the contract was told of each trainer."""
+    return {entry.trainer: entry for entry in round_.closed.entries} if round_.closed else {}
+
+
+def _whole(round_: Round) -> int:
+    return sum(entry.share for entry in _entries(round_).values()) or 1
 
 
 # --- rewards
@@ -138,7 +152,10 @@ def _lines(record: Record, round_: Round) -> dict[str, Line]:
 
 @dataclass(frozen=True)
 class PaymentLine:
-    """What one round meant for one trainer; amount and reputation are None until it is settled."""
+    """What one round meant for one trainer; amount and reputation are None until it is settled.
+
+    `verdict` is empty where nobody can fetch the manifest.
+    """
 
     verdict: str
     share: float
@@ -197,14 +214,13 @@ def rewards(record: Record) -> Rewards:
 
 
 def _payment(record: Record, round_: Round) -> Payment:
-    lines = _lines(record, round_)
-    whole = sum(line.share for line in lines.values()) or 1
+    lines, whole = _lines(record, round_), _whole(round_)
     credits = round_.settled.credits if round_.settled else ()
     found = {}
-    for number, line in enumerate(lines.values()):
-        credit = credits[number] if credits else None
+    for (trainer, entry), credit in zip_longest(_entries(round_).items(), credits):
+        verdict = lines[trainer].verdict if trainer in lines else ""
         amount, reputation = (credit.amount, credit.reputation) if credit else (None, None)
-        found[Address(line.trainer)] = PaymentLine(line.verdict, line.share / whole, amount, reputation)
+        found[trainer] = PaymentLine(verdict, entry.share / whole, amount, reputation)
     return Payment(round_.number, found)
 
 
@@ -222,15 +238,21 @@ def _account(record: Record, member: Address, name: str) -> AccountLine:
 
 
 def member_names(record: Record) -> dict[Address, str]:
-    """What members call themselves in their profiles; those whose profile cannot be had are left out."""
+    """What everybody who ever was a member calls itself; its address where the profile cannot be had."""
     names = {}
     for event in record.ledger.member_history():
         if isinstance(event, Admitted):
-            try:
-                names[event.member] = Profile.decode(record.document(event.profile)).name
-            except FedledgerError:
-                continue
+            names[event.member] = _name(record, event.profile, event.member)
+        if isinstance(event, Replaced):
+            names[event.new] = _name(record, event.profile, event.new)
     return names
+
+
+def _name(record: Record, profile: bytes, member: Address) -> str:
+    try:
+        return Profile.decode(record.document(profile)).name
+    except FedledgerError:
+        return member
 
 
 # --- withdrawing
@@ -249,10 +271,12 @@ class Payout:
 def withdraw(record: Record, who: str | None) -> list[Payout]:
     """Send the balance of one member (address or name), or of everybody, to the payees.
 
-    Raises UsageError for nobody of that name, or when there is nothing to pay.
+    Members that were removed or replaced keep what they earned. Raises UsageError for nobody of that name,
+    or when there is nothing to pay.
     """
     names = member_names(record)
-    chosen = [member for member, name in names.items() if who in (None, member, name)]
+    sought = to_checksum_address(who) if who and is_address(who) else who
+    chosen = [member for member, name in names.items() if sought in (None, member, name)]
     if not chosen:
         known = ", ".join(sorted(names.values()))
         raise UsageError(f"There is no member {who!r}.", f"There are: {known}.")

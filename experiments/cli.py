@@ -21,9 +21,7 @@ PRESET = "hospitals"
 
 
 def run_command(
-    source: Annotated[
-        str | None, typer.Argument(metavar="[PRESET|FILE.toml]", help=f"What to run; {PRESET} if left out.")
-    ] = None,
+    source: Annotated[str | None, typer.Argument(metavar="[PRESET|FILE.toml]")] = None,
     data: Annotated[Path | None, typer.Option("--data", help="A CSV file with a header line.")] = None,
     label: Annotated[str | None, typer.Option("--label", help="The column to be predicted.")] = None,
     rounds: Annotated[int | None, typer.Option("--rounds", help="How many rounds.")] = None,
@@ -43,7 +41,10 @@ def run_command(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the results as JSON and nothing else.")] = False,
 ) -> None:
-    """Train one model among sites that share no data, every round through a chain and a store."""
+    """Train one model among sites that share no data, every round through a chain and a store.
+
+    What to run is a preset (hospitals if left out), or a TOML file such as the config.toml of another run.
+    """
     flags: dict[str, object] = {
         "data.source": None if data is None else str(data),
         "data.label": label,

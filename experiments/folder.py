@@ -14,6 +14,7 @@ RESULTS = "results.json"
 MODEL = "model.safetensors"
 METRICS_PLOT = "metrics.png"
 REWARDS_PLOT = "rewards.png"
+_PART = ".part"  # what `fl.files` calls a file that is not whole yet
 WRITTEN = (CONFIG, RESULTS, MODEL, METRICS_PLOT, REWARDS_PLOT)
 
 
@@ -42,6 +43,12 @@ def existing(folder: Path) -> Path:
     return folder
 
 
+def sweep(folder: Path) -> None:
+    """Remove files that a killed process had not finished; their names are not those of whole ones."""
+    for part in folder.glob(f"*{_PART}"):
+        part.unlink()
+
+
 def _hint() -> str:
     runs = sorted((file.parent for file in Path("runs").glob(f"*/{CONFIG}")), key=str)
     return f"There are: {', '.join(map(str, runs[:8]))}." if runs else "`fl run` starts a run."
@@ -59,7 +66,9 @@ def _make(folder: Path) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"The folder {folder} cannot be made: {error.strerror}.") from error
-    if any(folder.iterdir()):
+    if any(
+        path.suffix != _PART for path in folder.iterdir()
+    ):  # a killed run may leave a part before it begins
         hint = f"Go on with it: fl run --resume {folder}." if (folder / CONFIG).is_file() else ""
         raise UsageError(f"The folder {folder} is in use.", hint or "Choose another with --out.")
     return missing

@@ -41,7 +41,7 @@ def load(source: str = "hospitals", overrides: Sequence[str] = (), flags: Flags 
 
     Raises UsageError with a sentence for whatever is not a possible run.
     """
-    values = _read_toml(Path(source)) if _is_path(source) else _read_preset(source)
+    values = _read_file(Path(source)) if _is_path(source) else _read_preset(source)
     for key, value in (flags or {}).items():
         if value is not None:
             _put(values, key, value)
@@ -51,8 +51,17 @@ def load(source: str = "hospitals", overrides: Sequence[str] = (), flags: Flags 
 
 
 def read(file: Path) -> RunConfig:
-    """The configuration that a run saved. Its data need not be there any more."""
-    return _validate(_read_toml(file))
+    """The configuration that a run saved. Its data need not be there any more.
+
+    Raises UsageError for one that was cut or changed: a missing setting must not become its default.
+    """
+    config = _validate(_read_toml(file))
+    if file.read_bytes() != config.to_toml().encode():
+        raise UsageError(
+            f"{file} is not as `fl run` wrote it: it was cut or changed.",
+            f"A run goes on with the configuration that it began with. To begin another: fl run {file}.",
+        )
+    return config
 
 
 def presets() -> list[str]:
@@ -82,9 +91,17 @@ def _read_preset(name: str) -> dict[str, Any]:
     return tomllib.loads(files("experiments").joinpath("presets", f"{name}.toml").read_text("utf-8"))
 
 
+def _read_file(file: Path) -> dict[str, Any]:
+    values = _read_toml(file)
+    data = values.get("data")
+    if isinstance(data, dict) and isinstance(data.get("source"), str):
+        data["source"] = _absolute(data["source"], file.parent)
+    return values
+
+
 def _read_toml(file: Path) -> dict[str, Any]:
     try:
-        values = tomllib.loads(file.read_text("utf-8"))
+        return tomllib.loads(file.read_text("utf-8"))
     except IsADirectoryError as error:
         raise UsageError(
             f"{file} is a folder.", f"To go on with the run in it: fl run --resume {file}."
@@ -96,10 +113,6 @@ def _read_toml(file: Path) -> dict[str, Any]:
         raise UsageError(f"{file} is not a text file in UTF-8.") from error
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{file} is not valid TOML: {error}.") from error
-    data = values.get("data")
-    if isinstance(data, dict) and isinstance(data.get("source"), str):
-        data["source"] = _absolute(data["source"], file.parent)
-    return values
 
 
 def _absolute(source: str, folder: Path) -> str:

@@ -5,6 +5,7 @@ The same results give the same bytes.
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
 from experiments.folder import METRICS_PLOT, REWARDS_PLOT
 from experiments.results import Metrics, Results
+from fl.files import write_atomically
 from fl.ledger.types import FULL_QUALITY, INITIAL_REPUTATION
 from fl.money import TOKEN_DECIMALS
 
@@ -35,7 +37,9 @@ def draw(results: Results, folder: Path) -> tuple[Path, Path]:
 
 
 def _save(figure: Figure, file: Path) -> Path:
-    figure.savefig(file, dpi=_DOTS_PER_INCH, metadata={"Software": None})
+    picture = BytesIO()
+    figure.savefig(picture, format="png", dpi=_DOTS_PER_INCH, metadata={"Software": None})
+    write_atomically(file, picture.getvalue())
     return file
 
 

@@ -17,6 +17,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from experiments.config import RunConfig
 from experiments.folder import RESULTS
 from fl.errors import UsageError
+from fl.files import write_atomically
 from fl.output import to_json
 
 
@@ -174,7 +175,7 @@ class Results:
     def write(self, folder: Path) -> Path:
         """Write `results.json` into a run's folder."""
         file = folder / RESULTS
-        file.write_text(to_json(self.to_dict()), "utf-8")
+        write_atomically(file, to_json(self.to_dict()).encode())
         return file
 
     @classmethod

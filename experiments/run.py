@@ -16,7 +16,7 @@ from aggregator.rounds import RoundEnd, Rounds, Wait
 from aggregator.strategy import OnChain, Watch
 from experiments import loading
 from experiments.config import RunConfig
-from experiments.folder import CONFIG, MODEL
+from experiments.folder import CONFIG, MODEL, sweep
 from experiments.grid import InProcessGrid
 from experiments.parts import divide
 from experiments.progress import Silent
@@ -29,6 +29,7 @@ from fl.chain.node import EmbeddedNode
 from fl.documents import Announcement
 from fl.errors import UsageError
 from fl.examples import decode_examples
+from fl.files import write_atomically
 from fl.ledger.accounts import read_key
 from fl.wiring import Deployment, open_ledger, open_store
 
@@ -40,7 +41,7 @@ logging.getLogger("flwr").setLevel(logging.ERROR)  # a run shows its own progres
 def run(config: RunConfig, folder: Path, progress: Silent, app: str = APP) -> Results:
     """Run a configuration in an empty folder. Raises UsageError for data that cannot be used."""
     parts = divide(config)  # before anything is written
-    (folder / CONFIG).write_text(config.to_toml(), "utf-8")
+    write_atomically(folder / CONFIG, config.to_toml().encode())
     progress.step("Deploying the contract, dividing the data, joining the task")
     set_up(config, folder, parts)
     return _Run(config, folder, progress, app).finish()
@@ -49,6 +50,7 @@ def run(config: RunConfig, folder: Path, progress: Silent, app: str = APP) -> Re
 def resume(folder: Path, progress: Silent, app: str = APP) -> Results:
     """Go on with a run wherever it was stopped; a finished one is summed up again."""
     config = loading.read(folder / CONFIG)
+    sweep(folder)
     if not Deployment.exists(folder):
         return run(config, folder, progress, app)
     return _Run(config, folder, progress, app).finish()
@@ -87,7 +89,7 @@ class _Run:
         in_force = record.heritage().weights
         if in_force is None:
             raise UsageError("The contract holds weights that no document of this run names.")
-        (self.folder / MODEL).write_bytes(record.blob(in_force))
+        write_atomically(self.folder / MODEL, record.blob(in_force))
         return Results(
             config=self.config,
             contract=self.place.contract,

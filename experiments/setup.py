@@ -10,15 +10,15 @@ import shutil
 from pathlib import Path
 
 from experiments.config import RunConfig
-from experiments.folder import CONFIG
 from experiments.parts import Parts
 from experiments.secrets import Secrets
-from experiments.sites import KEYS, Sites
+from experiments.sites import KEYS, SITES, Sites
 from experiments.terms import write_terms
 from fl.chain.node import EmbeddedNode
 from fl.chain.provider import EmbeddedProvider
 from fl.documents import Profile, Terms
 from fl.examples import encode_examples
+from fl.files import write_atomically
 from fl.ledger import deploy
 from fl.ledger.accounts import write_key
 from fl.ledger.contract import Web3Ledger
@@ -32,6 +32,7 @@ TEST = "test.safetensors"
 STORE = "store"
 OWNER = "owner"
 AGGREGATOR = "aggregator"
+_MADE = {KEYS, SITES, STORE, TEST}  # and the chain's file, with SQLite's beside it
 _WEI = 10**24  # what every account gets to pay gas with
 
 
@@ -50,14 +51,15 @@ def set_up(config: RunConfig, folder: Path, parts: Parts) -> Deployment:
     for name, rows in zip(sites.names, parts.sites, strict=True):
         sites.write_rows(name, rows)
         sites.join(name, place)
-    (folder / TEST).write_bytes(encode_examples(*parts.test))
+    write_atomically(folder / TEST, encode_examples(*parts.test))
     Deployment(CHAIN, owner.contract, task, STORE).write(folder)
     return place
 
 
 def _clear(folder: Path) -> None:
+    """Remove what a set-up makes, and nothing that somebody else put into the folder."""
     for path in folder.iterdir():
-        if path.name != CONFIG:
+        if path.name in _MADE or path.name.lstrip(".").startswith(CHAIN):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 

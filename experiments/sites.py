@@ -12,11 +12,12 @@ from clients.site import policy_digest
 from experiments.config import RunConfig
 from experiments.secrets import Secrets
 from fl.examples import Examples, decode_examples, encode_examples
+from fl.files import write_atomically
 from fl.ledger.types import Address
 from fl.wiring import Deployment
 
 KEYS = "keys"
-_FOLDER = "sites"
+SITES = "sites"
 _ROWS = "rows.safetensors"
 
 NodeConfig = dict[str, bool | float | int | str]
@@ -41,17 +42,17 @@ class Sites:
 
     def write_rows(self, name: str, rows: Examples) -> None:
         """Hand a site its own rows."""
-        folder = self._folder / _FOLDER / name
+        folder = self._folder / SITES / name
         folder.mkdir(parents=True)
-        (folder / _ROWS).write_bytes(encode_examples(*rows))
+        write_atomically(folder / _ROWS, encode_examples(*rows))
 
     def rows(self, name: str) -> Examples:
         """A site's own rows, which only a baseline of an experiment may read."""
-        return decode_examples((self._folder / _FOLDER / name / _ROWS).read_bytes())
+        return decode_examples((self._folder / SITES / name / _ROWS).read_bytes())
 
     def node_config(self, name: str, place: Deployment) -> NodeConfig:
         """What opens this site in any process; the grid has it submit in its turn, so `submit` is off."""
-        folder = self._folder / _FOLDER / name
+        folder = self._folder / SITES / name
         return {
             "chain": place.chain,
             "contract": place.contract,

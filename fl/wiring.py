@@ -11,13 +11,15 @@ from dataclasses import asdict, dataclass
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from eth_account.signers.local import LocalAccount
 from eth_utils.address import is_address, to_checksum_address
 
 from fl.chain.node import EmbeddedNode
 from fl.chain.provider import EmbeddedProvider
-from fl.errors import UsageError
+from fl.errors import ChainError, UsageError
+from fl.files import write_atomically
 from fl.ledger.contract import Web3Ledger
 from fl.ledger.node import http_provider
 from fl.ledger.port import Ledger
@@ -40,9 +42,7 @@ class Deployment:
 
     def write(self, folder: Path) -> None:
         """Write it into a run's folder; afterwards the folder counts as set up."""
-        part = folder / f"{_FILE}.part"
-        part.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
-        part.replace(folder / _FILE)
+        write_atomically(folder / _FILE, (json.dumps(asdict(self), indent=2) + "\n").encode())
 
     @classmethod
     def exists(cls, folder: Path) -> bool:
@@ -87,19 +87,40 @@ def open_ledger(place: Deployment, account: LocalAccount | None = None) -> Ledge
 
 @cache
 def open_chain(chain: str) -> Any:  # a web3 provider: no type of web3 is named here
-    """A provider for a node's address or an embedded chain's file."""
-    if chain.startswith(("http://", "https://")):
+    """A provider for a node's address or an embedded chain's file. Raises UsageError when it is neither."""
+    if "://" in chain:
         return http_provider(chain)
-    return EmbeddedProvider(EmbeddedNode.open(Path(chain)))
+    try:
+        return EmbeddedProvider(EmbeddedNode.open(Path(chain)))
+    except ChainError as error:  # somebody named this file
+        raise UsageError(error.message, error.hint) from error
 
 
 def open_store(store: str) -> BlobStore:
-    """A store at an IPFS node's address, or in a folder that is there."""
-    if store.startswith(("http://", "https://", "/ip4/", "/ip6/", "/dns")):
+    """A store at an IPFS node's address, or in a folder that is one; raises UsageError for any other."""
+    if "://" in store:
+        return KuboStore(_multiaddr(store))
+    if store.startswith(("/ip4/", "/ip6/", "/dns")):
         return KuboStore(store)
-    if not Path(store).is_dir():
-        raise UsageError(f"There is no store in {store}.")
+    if not (Path(store) / "blocks").is_dir():  # opening an empty folder would make it a store
+        raise UsageError(f"There is no store in {store}.", "A store is a folder that holds `blocks`.")
     return EmbeddedStore(Path(store))
+
+
+def _multiaddr(url: str) -> str:
+    """An http(s) address as the IPFS client wants it. Raises UsageError for any other."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
+    except (ValueError, KeyError):
+        host, port = "", 0
+    if not host or parts.path.strip("/") or parts.query or parts.username:
+        raise UsageError(f"{url!r} is not the address of an IPFS node.", "Write http://127.0.0.1:5001.")
+    kind = "ip6" if ":" in host else "ip4" if host.replace(".", "").isdigit() else "dns"
+    return f"/{kind}/{host}/tcp/{port}/{parts.scheme}"
+
+
+_PORTS = {"http": 80, "https": 443}
 
 
 def _address(text: str) -> Address:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,8 @@ from web3.providers.rpc.utils import ExceptionRetryConfiguration
 from fl.errors import LedgerUnavailable, UsageError
 from fl.ledger.abi import artifact, refusal
 from fl.ledger.types import Address
+
+_BLANK = re.compile(r"\s")
 
 
 class NodeRefused(LedgerUnavailable):
@@ -51,10 +54,8 @@ class Node:
         with self.asked("eth_getCode"):
             code = self.web3.eth.get_code(to_checksum_address(address), "pending")
         if not code:
-            hint = "Check the address and the chain."
-            raise UsageError(
-                f"There is no contract at {address} on chain {self.chain_id} at {self.name}.", hint
-            )
+            message = f"{self.name} has no contract at {address}; its chain's id is {self.chain_id}."
+            raise UsageError(message, "Check the address and the chain.")
         return self.web3.eth.contract(
             to_checksum_address(address), abi=artifact(name).abi, decode_tuples=True
         )
@@ -81,7 +82,7 @@ class Node:
         except ContractLogicError as error:
             raise refusal(_revert_data(error), question) from error
         except BadFunctionCallOutput as error:
-            message = f"The contract that {self.name} was asked about is no federation."
+            message = f"{self.name} was asked about a contract that is no federation."
             raise UsageError(message, "Check the address and the chain.") from error
         except Web3RPCError as error:
             raise NodeRefused(f"{self.name} refused {question}: {_reason(error)}") from error
@@ -97,11 +98,19 @@ def http_provider(url: str, timeout: float = 30.0) -> HTTPProvider:
 
     Raises UsageError for anything but an http or https URL.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.netloc:
+    if not _is_endpoint(url):
         raise UsageError(f"{url!r} is no RPC endpoint.", "It should look like http://127.0.0.1:8545.")
     retry = ExceptionRetryConfiguration(errors=(requests.ConnectionError,), retries=3)
     return HTTPProvider(url, request_kwargs={"timeout": timeout}, exception_retry_configuration=retry)
+
+
+def _is_endpoint(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        valid = parts.port != 0  # asking for the port checks it
+    except ValueError:
+        return False
+    return valid and parts.scheme in ("http", "https") and bool(parts.hostname) and not _BLANK.search(url)
 
 
 def _shown(url: str) -> str:

@@ -33,7 +33,7 @@ MOMENTS = (
     ("before the first submission", LEDGER, "Web3Ledger.submit_update", "before", 1),
     ("between submissions", LEDGER, "Web3Ledger.submit_update", "after", 2),
     ("sealed, receipts unpublished", "clients.site", "Site.publish_due", "before", 1),
-    ("between publications", "clients.outbox", "Outbox.drop", "before", 2),
+    ("between publications", "clients.site", "Site._publish", "before", 2),
     ("decided, nothing stored", "aggregator.rounds", "Rounds._close", "before", 1),
     ("manifest stored, not closed", LEDGER, "Web3Ledger.close_round", "before", 1),
     ("closed, not settled", LEDGER, "Web3Ledger.close_round", "after", 1),

@@ -207,9 +207,29 @@ def test_data_that_is_not_there_is_refused_but_not_when_a_saved_run_is_read(tmp_
     flags = {"data.source": str(tmp_path / "gone.csv"), "data.label": "y"}
     with pytest.raises(UsageError, match=r"no data file .*gone\.csv"):
         load(flags=flags)
+    (tmp_path / "gone.csv").write_text("x,y\n1,a\n")
     file = tmp_path / "config.toml"
-    file.write_text(f'[data]\nsource = "{tmp_path}/gone.csv"\nlabel = "y"\n')
+    file.write_text(load(flags=flags).to_toml())
+    (tmp_path / "gone.csv").unlink()
     assert read(file).data.label == "y"
+
+
+def test_a_saved_configuration_that_was_cut_anywhere_is_never_taken_for_a_whole_one(tmp_path: Path) -> None:
+    file, whole = tmp_path / "config.toml", load().to_toml()
+    file.write_text(whole)
+    assert read(file) == load()
+    for length in range(len(whole)):
+        file.write_text(whole[:length])
+        with pytest.raises(UsageError):
+            read(file)
+
+
+def test_a_configuration_that_no_run_wrote_is_refused_with_how_to_begin_one(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text("rounds = 10\n")
+    with pytest.raises(UsageError, match="cut or changed") as caught:
+        read(file)
+    assert f"fl run {file}" in caught.value.hint
 
 
 @pytest.mark.parametrize("name", ["Patients 2024.csv", "ä.csv", "x" * 200 + ".csv"])

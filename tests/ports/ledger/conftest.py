@@ -194,7 +194,7 @@ def new_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[st
         node.close()
 
 
-@pytest.fixture(params=["memory", "web3"])
+@pytest.fixture(params=["memory", pytest.param("web3", marks=pytest.mark.slow)])
 def world(request: pytest.FixtureRequest, new_world: Callable[[str], World]) -> World:
     """The federation on one ledger; every test that takes it runs on both."""
     return new_world(request.param)
