@@ -13,12 +13,16 @@ from fl.ledger.types import (
     Address,
     Defunded,
     Entry,
+    Event,
     Funded,
+    MemberEvent,
     Replaced,
     RoundSettled,
     Stage,
     Withdrawn,
 )
+
+TRIES = 3
 
 
 def rate(reputation: int, quality: int) -> int:
@@ -34,73 +38,108 @@ def payments(reward: int, entries: tuple[Entry, ...]) -> list[int]:
     return [reward * entry.share // total if total else 0 for entry in entries]
 
 
-@dataclass
+@dataclass(frozen=True)
+class _Federation:
+    """Every event that money and reputation follow from: those of each task, by number, and the members'."""
+
+    tasks: dict[int, Record]
+    members: tuple[MemberEvent, ...]
+
+    @classmethod
+    def read(cls, record: Record) -> _Federation:
+        """Read the members and every task but the record's own, which it holds."""
+        ledger = record.ledger
+        others = set(range(1, ledger.task_count() + 1)) - {record.task}
+        tasks = {task: Record(ledger, record.store, task) for task in others}
+        return cls({**tasks, record.task: record}, ledger.member_history())
+
+    def events(self) -> list[Event | MemberEvent]:
+        """In chain order: a reputation and a balance span all tasks."""
+        of_tasks = [event for record in self.tasks.values() for event in record.history]
+        return sorted([*of_tasks, *self.members], key=lambda event: event.at)
+
+
 class _Books:
-    """Reputation and balance of every member, as settlements and withdrawals make them."""
+    """Reputation and balance of every member, as settlements and withdrawals make them.
 
-    reputation: dict[Address, int]
-    balance: dict[Address, int]
+    `differences` has a sentence for everything that is not as it must be.
+    """
 
-    def rated(self, trainer: Address, quality: int) -> int:
-        self.reputation[trainer] = rate(self.reputation.get(trainer, INITIAL_REPUTATION), quality)
-        return self.reputation[trainer]
+    def __init__(self, federation: _Federation) -> None:
+        self.tasks = federation.tasks
+        self.reputation: dict[Address, int] = {}
+        self.balance: dict[Address, int] = {}
+        self.differences: list[str] = []
+        for event in federation.events():
+            if isinstance(event, RoundSettled):
+                self._settle(self.tasks[event.task], event)
+            elif isinstance(event, Withdrawn):
+                self._pay(event.member, -event.amount)
+            elif isinstance(event, Replaced):
+                self.reputation[event.new] = self.reputation.get(event.old, INITIAL_REPUTATION)
 
-    def paid(self, trainer: Address, amount: int) -> None:
+    def expect(self, holds: bool, otherwise: str) -> None:
+        """Note a difference unless `holds`."""
+        if not holds:
+            self.differences.append(otherwise)
+
+    def _pay(self, trainer: Address, amount: int) -> None:
         self.balance[trainer] = self.balance.get(trainer, 0) + amount
+
+    def _settle(self, record: Record, settled: RoundSettled) -> None:
+        round_ = next((one for one in record.rounds if one.number == settled.round), None)
+        if round_ is None or round_.closed is None:
+            self.differences.append(f"round {settled.round} was settled, and never closed")
+            return
+        entries = round_.closed.entries
+        expected = payments(record.created.params.reward, entries)
+        self.expect(settled.paid == sum(expected), f"round {round_.number}: paid {settled.paid}")
+        credited = len(settled.credits)
+        self.expect(credited == len(entries), f"round {round_.number}: credits {credited} of {len(entries)}")
+        for entry, amount, credit in zip(entries, expected, settled.credits, strict=False):
+            self._pay(entry.trainer, amount)
+            reputation = rate(self.reputation.get(entry.trainer, INITIAL_REPUTATION), entry.quality)
+            self.reputation[entry.trainer] = reputation
+            self.expect(
+                (credit.amount, credit.reputation) == (amount, reputation),
+                f"round {round_.number}, {entry.trainer}: credited {credit.amount} and rated "
+                f"{credit.reputation}, found {amount} and {reputation}",
+            )
 
 
 def check(record: Record, findings: Findings) -> None:
-    """Hold settlements, balances, reputations and the pool against the events that made them."""
-    books = _Books({}, {})
-    _walk(record, books, findings)
+    """Hold settlements, balances, reputations and the pool against the events that made them.
+
+    Events come first and the contract's state after them, so a federation that goes on meanwhile seems to
+    differ: as long as there are new events, and at most TRIES times, everything is worked out again.
+    """
+    federation = _Federation.read(record)
+    for _ in range(TRIES):
+        differences = _differences(record.task, federation)
+        if not differences:
+            return
+        before = federation.events()
+        federation = _Federation.read(Record(record.ledger, record.store, record.task))
+        if federation.events() == before:
+            break
+    for difference in differences:
+        findings.mismatch(difference)
+
+
+def _differences(task: int, federation: _Federation) -> list[str]:
+    books, record = _Books(federation), federation.tasks[task]
     for member in sorted(books.reputation):
         held = record.ledger.member(member)
         balance, reputation = books.balance.get(member, 0), books.reputation[member]
-        findings.expect(held.balance == balance, f"{member}: balance {held.balance}, found {balance}")
-        findings.expect(
+        books.expect(held.balance == balance, f"{member}: balance {held.balance}, found {balance}")
+        books.expect(
             held.reputation == reputation, f"{member}: reputation {held.reputation}, found {reputation}"
         )
-    _pool(record, findings)
+    books.expect(*_pool(record))
+    return books.differences
 
 
-def _walk(record: Record, books: _Books, findings: Findings) -> None:
-    """Follow the federation's events in chain order: a reputation and a balance span all tasks."""
-    ledger = record.ledger
-    records = {
-        task: record if task == record.task else Record(ledger, record.store, task)
-        for task in range(1, ledger.task_count() + 1)
-    }
-    events = [event for one in records.values() for event in one.history] + list(ledger.member_history())
-    for event in sorted(events, key=lambda event: event.at):
-        if isinstance(event, RoundSettled):
-            _settlement(records[event.task], event, books, findings)
-        elif isinstance(event, Withdrawn):
-            books.paid(event.member, -event.amount)
-        elif isinstance(event, Replaced):
-            books.reputation[event.new] = books.reputation.get(event.old, INITIAL_REPUTATION)
-
-
-def _settlement(record: Record, settled: RoundSettled, books: _Books, findings: Findings) -> None:
-    round_ = next((one for one in record.rounds if one.number == settled.round), None)
-    if round_ is None or round_.closed is None:
-        findings.mismatch(f"round {settled.round} was settled, and never closed")
-        return
-    entries = round_.closed.entries
-    expected = payments(record.created.params.reward, entries)
-    findings.expect(settled.paid == sum(expected), f"round {round_.number}: paid {settled.paid}")
-    credited = len(settled.credits)
-    findings.expect(credited == len(entries), f"round {round_.number}: credits {credited} of {len(entries)}")
-    for entry, amount, credit in zip(entries, expected, settled.credits, strict=False):
-        books.paid(entry.trainer, amount)
-        reputation = books.rated(entry.trainer, entry.quality)
-        findings.expect(
-            (credit.amount, credit.reputation) == (amount, reputation),
-            f"round {round_.number}, {entry.trainer}: credited {credit.amount} and rated "
-            f"{credit.reputation}, found {amount} and {reputation}",
-        )
-
-
-def _pool(record: Record, findings: Findings) -> None:
+def _pool(record: Record) -> tuple[bool, str]:
     """Funded − paid − reserved for open and pending rounds − defunded."""
     task = record.ledger.task(record.task)
     funded = sum(event.amount for event in record.history if isinstance(event, Funded))
@@ -108,4 +147,4 @@ def _pool(record: Record, findings: Findings) -> None:
     paid = sum(round_.settled.paid for round_ in record.rounds if round_.settled)
     waiting = sum(round_.stage in (Stage.NONE, Stage.PENDING) for round_ in record.rounds)
     pool = funded - defunded - paid - waiting * task.reward
-    findings.expect(task.pool == pool, f"pool: the contract holds {task.pool}, events give {pool}")
+    return task.pool == pool, f"pool: the contract holds {task.pool}, events give {pool}"

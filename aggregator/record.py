@@ -5,13 +5,17 @@ The aggregator decides from it and a verifier decides again from it, so both see
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+import io
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import BinaryIO
 
 from aggregator.decision import Facts
+from aggregator.heritage import Heritage, heritages
+from aggregator.sizes import Sizes
 from aggregator.types import Context, Submission
 from fl.canonical import MAX_DOCUMENT_BYTES, sha256
-from fl.documents import Announcement, Manifest, Reference, Terms, Verdict
+from fl.documents import Announcement, Manifest, Reference, Terms
 from fl.errors import BlobUnavailable, DocumentError, StoreError
 from fl.ledger import digests
 from fl.ledger.port import Ledger
@@ -27,10 +31,9 @@ from fl.ledger.types import (
     Stage,
     TaskCreated,
     UpdateSubmitted,
-    WeightsReset,
 )
 from fl.store.cid import Cid
-from fl.store.port import BlobStore, read_bytes
+from fl.store.port import BlobStore
 
 
 @dataclass(frozen=True)
@@ -96,40 +99,6 @@ def rounds_of(history: tuple[Event, ...]) -> tuple[Round, ...]:
     return tuple(found.values())
 
 
-@dataclass(frozen=True)
-class Heritage:
-    """What a round inherits from the rounds before it.
-
-    `weights` is the reference of what the contract holds as base, None if no document names it. `closed`
-    counts closed rounds, later voided ones included; `earlier` holds weights digests of accepted updates.
-    """
-
-    weights: Reference | None
-    state: Reference | None = None
-    closed: int = 0
-    earlier: frozenset[bytes] = frozenset()
-    known: dict[str, Reference] = field(default_factory=dict)
-
-    def after_close(self, manifest: Manifest) -> Heritage:
-        """What the next round inherits when this one closed."""
-        accepted = {
-            bytes.fromhex(line.weights)
-            for line in manifest.submissions
-            if line.weights and line.verdict is Verdict.ACCEPTED
-        }
-        return Heritage(
-            manifest.weights,
-            manifest.state,
-            self.closed + 1,
-            self.earlier | accepted,
-            {**self.known, manifest.weights.sha256: manifest.weights},
-        )
-
-    def after_reset(self, weights: bytes) -> Heritage:
-        """Governance went back: the rule starts without memory."""
-        return replace(self, weights=self.known.get(weights.hex()), state=None)
-
-
 class Record:
     """A task as chain and store have it, read once.
 
@@ -149,11 +118,16 @@ class Record:
         }
         self._manifests: dict[int, Manifest] = {}
 
-    def read(self, cid: Cid, limit: int) -> bytes:
-        """Read a blob of at most `limit` bytes; a receipt that was revealed on the chain counts as served."""
+    def open(self, cid: Cid, limit: int) -> BinaryIO:
+        """Open a blob as a store does; a receipt that was revealed on the chain counts as served."""
         if len(revealed := self._revealed.get(cid, b"")) in range(1, limit + 1):
-            return revealed
-        return read_bytes(self.store, cid, limit)
+            return io.BytesIO(revealed)
+        return self.store.open(cid, limit)
+
+    def read(self, cid: Cid, limit: int) -> bytes:
+        """Read a whole blob of at most `limit` bytes."""
+        with self.open(cid, limit) as stream:
+            return stream.read()
 
     def document(self, id_: bytes) -> bytes:
         """A document's bytes by its id; a store that gives other bytes has not served it."""
@@ -162,8 +136,17 @@ class Record:
             raise BlobUnavailable(f"The store gave other bytes than document {id_.hex()}.")
         return data
 
-    def blob(self, reference: Reference) -> bytes:
-        """A referenced blob's bytes: CID, size and SHA-256 all hold, or StoreError."""
+    def blob(self, reference: Reference, sizes: range | None = None) -> bytes:
+        """A referenced blob's bytes: CID, size and SHA-256 all hold, or StoreError.
+
+        Nothing is read of a blob whose size is not in `sizes`, one of `self.sizes` (None: any of them).
+        """
+        allowed = self.sizes.any if sizes is None else sizes
+        if reference.size not in allowed:
+            raise StoreError(
+                f"Blob {reference.cid} would have {reference.size} bytes; "
+                f"the terms allow {allowed.start} to {allowed.stop - 1}."
+            )
         data = self.read(reference.parsed(), reference.size)
         if len(data) != reference.size or sha256(data).hex() != reference.sha256:
             raise StoreError(f"Blob {reference.cid} is not what its reference says.")
@@ -176,7 +159,16 @@ class Record:
 
     def terms(self) -> Terms:
         """The terms that the task was created with."""
+        return self._terms
+
+    @cached_property
+    def _terms(self) -> Terms:
         return Terms.decode(self.document(self.created.params.terms))
+
+    @cached_property
+    def sizes(self) -> Sizes:
+        """How large the blobs that documents of this task name may be."""
+        return Sizes.of(self.terms())
 
     def round(self, number: int) -> Round:
         """One round; KeyError if it was never opened."""
@@ -197,23 +189,21 @@ class Record:
         return self._manifests[round_.number]
 
     def heritage(self, until: int | None = None) -> Heritage:
-        """What round `until` inherited (None: what the next round will)."""
-        first = self.terms().weights
-        heritage = Heritage(first, known={first.sha256: first})
-        for event in self._changes(until):
-            if isinstance(event, RoundClosed):
-                heritage = heritage.after_close(self.manifest(self.round(event.round)))
-            else:
-                heritage = heritage.after_reset(event.weights)
+        """What round `until` inherited (None: what the next round will).
+
+        Raises what reading the last closed round's manifest raised. An older one that cannot be read is only
+        counted (`lost`): a later manifest, or a reset, says again what weights and state are.
+        """
+        heritage = self._heritages[until]
+        if heritage.trouble:
+            raise heritage.trouble.with_traceback(None)
         return heritage
 
-    def _changes(self, until: int | None) -> Iterator[RoundClosed | WeightsReset]:
-        """What changed the task's weights, in chain order, before round `until` opened."""
-        for event in self.history:
-            if isinstance(event, RoundOpened) and event.round == until:
-                return
-            if isinstance(event, RoundClosed | WeightsReset):
-                yield event
+    @cached_property
+    def _heritages(self) -> dict[int | None, Heritage]:
+        return heritages(
+            self.history, self.terms().weights, lambda closed: self.manifest(self.round(closed.round))
+        )
 
     def facts(self, round_: Round) -> Facts:
         """Everything that this round is decided from."""
@@ -226,8 +216,8 @@ class Record:
         return Facts(
             self._context(round_, announcement),
             self.terms(),
-            self.blob(announcement.base),
-            self.blob(heritage.state) if heritage.state else None,
+            self.blob(announcement.base, self.sizes.weights),
+            self.blob(heritage.state, self.sizes.state) if heritage.state else None,
             heritage.closed + 1,
             heritage.earlier,
             tuple(Submission(event.trainer, event.receipt) for event in round_.submissions),

@@ -63,7 +63,7 @@ def _terms(record: Record, findings: Findings) -> None:
     terms = record.terms()
     for difference in agreement.terms_and_task(terms, record.created.params):
         findings.mismatch(difference)
-    record.blob(terms.weights)
+    record.blob(terms.weights, record.sizes.weights)
 
 
 def _resets(record: Record, findings: Findings) -> None:
@@ -243,7 +243,9 @@ class _Replay:
             if manifest is None:
                 raise
             self.findings.unchecked(f"the aggregate: {error.message}")
-            arrays = weights.decode(self.record.blob(manifest.weights), terms.order)
+            arrays = weights.decode(
+                self.record.blob(manifest.weights, self.record.sizes.weights), terms.order
+            )
             return recorded_rule(manifest, arrays, self._blob(manifest.state))
 
     def _blob(self, reference: Reference | None) -> bytes | None:
@@ -254,7 +256,7 @@ class _Replay:
         if manifest is None or manifest.utilities is None:
             return own or (lambda _mask, _arrays: 0)
         try:
-            table = scoring.decode_table(self.record.blob(manifest.utilities))
+            table = scoring.decode_table(self.record.blob(manifest.utilities, self.record.sizes.utilities))
         except FedledgerError as error:
             self.findings.mismatch(f"utilities: {error.message}")
             table = {}

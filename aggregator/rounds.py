@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 
-from aggregator.decision import decide
+from aggregator.decision import Facts, decide
+from aggregator.reading import PatientReader
 from aggregator.record import Record, Round
 from aggregator.types import Closed, Failed, Rule, Utility
+from fl import agreement
 from fl.canonical import Setting, encode_settings
 from fl.documents import Announcement, Line, Manifest, Terms
-from fl.errors import BlobUnavailable, DocumentError, Refused, StoreError
+from fl.errors import DocumentError, Refused, StoreError, WeightsError
 from fl.ledger.port import Ledger
 from fl.ledger.types import Result, RoundClosed, Stage, Task
-from fl.store.cid import Cid
 from fl.store.port import BlobStore, put_bytes
 
 Wait = Callable[[int, Callable[[], bool]], None]
@@ -74,7 +74,8 @@ class Rounds:
     ) -> Announcement:
         """Open the next round, or return the announcement of the one that is open.
 
-        A round whose announcement cannot be had, from another aggregator perhaps, is failed when it is over.
+        A round whose announcement cannot be had, or is of another round, was opened by another aggregator:
+        it is failed when it is over.
         """
         task = self.ledger.task(self.task)
         if task.open and (found := self._announced(task)):
@@ -87,19 +88,37 @@ class Rounds:
 
     def _announced(self, task: Task) -> Announcement | None:
         """The open round's announcement; waits until the round is over before it gives up and fails it."""
-        if self._readable(task) is None:
-            self.wait(task.deadline + 1, self.sealed)
+        if isinstance(self._readable(task), str):
+            self.wait(task.deadline + 1, self._over)
         found = self._readable(task)
-        if found is None:
-            self.ledger.fail_round(self.task, task.round, _reason("no_announcement"))
+        if isinstance(found, str):
+            self._give_up(task.round, found)
+            return None
         return found
 
-    def _readable(self, task: Task) -> Announcement | None:
-        record = self.record()
+    def _readable(self, task: Task) -> Announcement | str:
+        """The open round's announcement, or the reason why no site can follow it."""
+        record, ledger = self.record(), self.ledger
+        round_ = record.round(task.round)
         try:
-            return record.announcement(record.round(task.round))
+            found = record.announcement(round_)
         except (StoreError, DocumentError):
-            return None
+            return "no_announcement"
+        differences = agreement.announcement_and_opening(
+            found, round_.opened, ledger.chain_id, ledger.contract
+        )
+        return "bad_announcement" if any(differences) else found
+
+    def _over(self) -> bool:
+        """Whether the open round is sealed, or has ended without us."""
+        return self.sealed() or not self.ledger.task(self.task).open
+
+    def _give_up(self, number: int, reason: str) -> None:
+        try:
+            self.ledger.fail_round(self.task, number, _reason(reason))
+        except Refused:
+            if not self.record().round(number).ended:  # voided, or failed by an outsider, meanwhile
+                raise
 
     def _announcement(
         self, record: Record, task: Task, settings: Mapping[str, Setting], invited: tuple[str, ...] | None
@@ -132,7 +151,7 @@ class Rounds:
         self.wait(task.deadline + 1, self.sealed)
         task = self.ledger.task(self.task)  # sealing moved the deadline
         round_ = self.record().round(task.round)
-        decision = self._collect(round_, task)
+        decision = self._decide(round_, task)
         try:
             if isinstance(decision, Closed) and self.ledger.now() <= task.close_by():
                 return self._close(round_, decision)
@@ -142,22 +161,46 @@ class Rounds:
                 return RoundEnd(round_.number, False, "ended_by_others", lines_of(decision), None)
             raise
 
-    def _collect(self, round_: Round, task: Task) -> Closed | Failed:
-        """Decide once everything is served, at the latest after three quarters of the close window."""
+    def _decide(self, round_: Round, task: Task) -> Closed | Failed:
+        """Decide with all the patience there is; a round that nobody could decide fails.
+
+        So a predecessor that lost the base, or the last manifest, does not stop the task for good.
+        """
         early = task.close_window // 2  # until then the contract takes no `unavailable`
         patience = task.deadline + max(task.close_window * 3 // 4, early + 1)
-        while True:
-            record, missing = self.record(), set[_Blob]()
-            read = partial(_read_or_note, record, missing)
-            decision = decide(record.facts(round_), self.rule, self.utility, read)
-            if not missing or self.ledger.now() >= patience:
-                return decision
-            self.wait(patience, partial(self._served, missing))
+        try:
+            return self._collect(round_, self._facts(round_, patience), patience, task.close_by())
+        except (StoreError, DocumentError, WeightsError):
+            return Failed("undecidable")
 
-    def _served(self, missing: set[_Blob]) -> bool:
-        """Whether everything that was missing is there by now, whatever it is."""
-        record = self.record()  # a receipt may have been revealed on the chain
-        return all(_there(record, *blob) for blob in missing)
+    def _collect(self, round_: Round, facts: Facts, patience: int, close_by: int) -> Closed | Failed:
+        """Decide once everything is served, at the latest after three quarters of the close window."""
+        reader = PatientReader(self.record, patience, close_by, len(round_.submissions))
+        while True:
+            decision = decide(facts, self.rule, self.utility, reader.read)
+            if not reader.missing or self.ledger.now() >= patience:
+                return decision
+            self.wait(patience, reader.retry)
+
+    def _facts(self, round_: Round, patience: int) -> Facts:
+        """What the round is decided from; what is not served of it is waited for.
+
+        Manifests of earlier rounds can be done without: then nobody notices what they would show replayed.
+        """
+        facts = self._complete(round_)
+        if facts is None:
+            self.wait(patience, lambda: self._complete(round_) is not None)
+            facts = self.record().facts(round_)
+        return facts
+
+    def _complete(self, round_: Round) -> Facts | None:
+        """What the round is decided from; None while some of it is not served."""
+        record = self.record()
+        try:
+            facts = record.facts(round_)
+        except StoreError:
+            return None
+        return None if record.heritage(round_.number).lost else facts
 
     def _close(self, round_: Round, decision: Closed) -> RoundEnd:
         manifest = decision.manifest
@@ -216,24 +259,3 @@ def _reason(text: str) -> bytes:
 def lines_of(decision: Closed | Failed) -> tuple[Line, ...]:
     """Every submission with its verdict, whichever way the round went."""
     return decision.manifest.submissions if isinstance(decision, Closed) else decision.lines
-
-
-_Blob = tuple[Cid, int]  # and how many bytes of it are read at most
-
-
-def _read_or_note(record: Record, missing: set[_Blob], cid: Cid, limit: int) -> bytes:
-    try:
-        return record.read(cid, limit)
-    except BlobUnavailable:
-        missing.add((cid, limit))
-        raise
-
-
-def _there(record: Record, cid: Cid, limit: int) -> bool:
-    try:
-        record.read(cid, limit)
-    except BlobUnavailable:
-        return False
-    except StoreError:  # not what it should be: a verdict, and no reason to wait
-        return True
-    return True

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from fl import agreement, weights
 from fl.canonical import Setting, decode_settings, sha256
-from fl.documents import Announcement, Privacy, Reference, Tensor, Terms
+from fl.documents import Announcement, Privacy, Reference, Terms
 from fl.errors import ConsentError, WeightsError
 from fl.ledger.types import Address, RoundOpened, Task
 from fl.messages import EXAMPLES
@@ -50,16 +50,9 @@ def _demand(differences: Iterator[str]) -> None:
 
 
 def check_base_size(reference: Reference, terms: Terms) -> None:
-    """Before anything is fetched: no more bytes than the terms' tensors and a header can have."""
-    content = sum(_bytes(tensor) for tensor in terms.tensors)
-    if not content < reference.size <= content + weights.MAX_HEADER_BYTES + 8:
-        raise ConsentError(
-            f"The base weights have {reference.size} bytes; the terms' tensors take {content} and a header."
-        )
-
-
-def _bytes(tensor: Tensor) -> int:
-    return math.prod(tensor.shape) * weights.DTYPES[tensor.dtype].itemsize
+    """Before anything is fetched: as many bytes as the terms' tensors and a header can have."""
+    if reference.size not in terms.weights_sizes:
+        raise ConsentError(f"The base weights have {reference.size} bytes, which the terms' tensors cannot.")
 
 
 def read_base(data: bytes, reference: Reference, terms: Terms) -> Arrays:

@@ -7,6 +7,7 @@ below 2^53 in magnitude.
 
 from __future__ import annotations
 
+import math
 import re
 from enum import StrEnum
 from typing import Annotated, Literal, Self
@@ -25,6 +26,7 @@ from pydantic import (
 from fl.canonical import MAX_DOCUMENT_BYTES, decode_settings, dump, load, sha256, untag_float
 from fl.errors import DocumentError, StoreError
 from fl.store.cid import Cid
+from fl.weights import DTYPES, MAX_HEADER_BYTES
 
 _SAFE_INTEGER = 2**53 - 1
 _MARKUP = re.compile(r"[<>&`\[\]{}\\|\"]")
@@ -232,7 +234,7 @@ class Scoring(Part):
 
     rule: Literal["shapley", "equal", "examples"]
     utility: Literal["log_loss", "auc", "accuracy"]
-    budget: Positive
+    budget: Annotated[int, Field(ge=1, le=2**20)]
     validation: Reference | None
 
 
@@ -291,6 +293,12 @@ class Terms(Document):
     def order(self) -> tuple[str, ...]:
         """Tensor names in the app's own order."""
         return tuple(tensor.name for tensor in self.tensors)
+
+    @property
+    def weights_sizes(self) -> range:
+        """How many bytes weights of these tensors may have: their elements, and a header with its size."""
+        content = sum(math.prod(tensor.shape) * DTYPES[tensor.dtype].itemsize for tensor in self.tensors)
+        return range(content + 8, content + 8 + MAX_HEADER_BYTES + 1)
 
 
 # --- the other five

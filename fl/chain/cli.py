@@ -10,7 +10,7 @@ import typer
 
 from fl.errors import FedledgerError
 
-app = typer.Typer(help="The embedded chain.", no_args_is_help=True)
+app = typer.Typer(add_completion=False, help="The embedded chain.", no_args_is_help=True)
 
 
 @app.callback()

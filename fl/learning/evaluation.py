@@ -21,6 +21,8 @@ Kind = Literal["log_loss", "auc", "accuracy"]
 MAX_LOG_LOSS = 100.0
 """In nats. Log loss is cut off here, so that one absurd model cannot outweigh everything else."""
 
+_ROWS = 1 << 14  # at a time: what the layers hold meanwhile grows with them
+
 WORST: dict[Kind, int] = {"log_loss": -100_000_000, "auc": 0, "accuracy": 0}
 """The utility of a model whose outputs are not finite."""
 
@@ -61,7 +63,7 @@ def logits(module: nn.Module, arrays: Arrays, x: torch.Tensor) -> Logits:
     load_state(module, arrays)
     module.eval()
     with torch.inference_mode():
-        outputs: Logits = module(x).double().numpy()
+        outputs: Logits = torch.cat([module(rows).double() for rows in torch.split(x, _ROWS)]).numpy()
     return outputs
 
 

@@ -48,6 +48,16 @@ def build(model: Model, inputs: int, classes: int) -> nn.Module:
     return _build(model, inputs, classes, seed=0)
 
 
+def shapes(model: Model, inputs: int, classes: int) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of a model's state, in order, at no cost: nothing is allocated for its numbers.
+
+    Raises UsageError as `build` does.
+    """
+    with torch.device("meta"):
+        module = build(model, inputs, classes)
+    return {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+
+
 def initial_weights(model: Model, inputs: int, classes: int, seed: int) -> Arrays:
     """The weights that a task starts from: torch's own initialisation, drawn from `seed` (below 2^63)."""
     return read_state(_build(model, inputs, classes, seed))

@@ -157,3 +157,60 @@ def test_a_settlement_that_credits_too_few_is_named(settled):
 def test_a_withdrawal_of_another_amount_is_named(settled):
     texts = check(settled, member_history=retold(Withdrawn, amount=1))
     assert any("balance" in text for text in texts)
+
+
+# --- a federation that goes on meanwhile
+
+
+class Lively:
+    """A ledger on which something happens whenever somebody reads a member."""
+
+    def __init__(self, inner, happen):
+        self._inner, self._happen = inner, happen
+
+    def __getattr__(self, name):
+        if name == "member":
+            self._happen()
+        return getattr(self._inner, name)
+
+
+def test_rounds_that_were_settled_since_the_record_was_read_are_no_difference(settled):
+    record, findings = settled.record(), Findings()
+    settled.play()
+    accounts.check(record, findings)
+    assert findings.all() == ()
+
+
+@pytest.mark.parametrize("happenings", [1, 2])
+def test_what_happens_while_accounts_are_compared_is_no_difference(settled, happenings):
+    left = [settled.sites[0], settled.sites[2]][:happenings]
+    settled.play()
+
+    def withdraw():
+        if left:
+            settled.ledger(settled.owner).withdraw(left.pop().address)
+
+    findings = Findings()
+    ledger = Lively(settled.ledger(), withdraw)
+    accounts.check(Record(ledger, settled.store, settled.task), findings)
+    assert (findings.all(), left) == ((), [])
+
+
+def test_a_federation_that_never_rests_does_not_keep_the_verifier_for_ever(settled):
+    funds = []
+
+    def fund():
+        owner = settled.ledger(settled.owner)
+        owner.fund(settled.task, 1)
+        funds.append(1)
+
+    findings = Findings()
+    ledger = Lively(settled.ledger(), fund)
+    accounts.check(Record(ledger, settled.store, settled.task), findings)
+    assert len(funds) == accounts.TRIES * len(settled.sites)
+    assert any(finding.text.startswith("pool:") for finding in findings.all())
+
+
+def test_a_difference_in_a_federation_at_rest_is_named_once(settled):
+    texts = check(settled, member=lambda member: replace(member, balance=member.balance + 1))
+    assert len(texts) == len(set(texts)) == 3
