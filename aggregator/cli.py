@@ -160,7 +160,7 @@ def withdraw_command(
         return
     table = output.table("Withdrawn", ("member", "payee"), ("amount",))
     for one in paid:
-        table.add_row(output.safe(one.member), one.payee, tokens(one.amount))
+        table.add_row(output.safe(one.name), one.payee, tokens(one.amount))
     output.console().print(table)
 
 

@@ -72,7 +72,8 @@ def presets() -> list[str]:
 def about_file(data: Path, label: str) -> dict[str, str]:
     """Settings that say what a run over somebody's own file is, in place of a preset's."""
     name = re.sub(r"[^a-z0-9]+", "-", data.stem.lower()).strip("-")[:64].strip("-")
-    return {"name": name or "data", "purpose": f"Learn to predict {label} from the rows of {data.name}."}
+    purpose = f"Learn to predict {label} from the rows of {data.name}."
+    return {"name": name or "data", "purpose": purpose, "site": "site"}
 
 
 # --- reading
