@@ -1,9 +1,16 @@
-"""`--no-skips`: a test that is skipped fails, so that a missing tool cannot pass for a success."""
+"""What holds for every test.
 
+`--no-skips`: a test that is skipped fails, so that a missing tool cannot pass for a success.
+"""
+
+import signal
 from collections.abc import Generator
 from typing import Any
 
 import pytest
+
+# started in the background, a shell makes us ignore Ctrl-C, and whatever the tests start would inherit that
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
