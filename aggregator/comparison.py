@@ -70,6 +70,10 @@ def compare_lines(
 
 def _sound(line: Line, findings: Findings) -> None:
     """What a line's verdict alone says of its share, examples and quality, whatever became of its content."""
+    opened = line.verdict not in _UNOPENED
+    if line.verdict is not Verdict.BAD_DOCUMENT:  # of the receipt, or of the details, which were opened
+        known = (line.weights is not None) == opened
+        findings.expect(known, f"{line.trainer}: {line.verdict}, but with weights {line.weights}")
     if line.verdict is Verdict.ACCEPTED:
         return  # what was accepted is compared field by field
     nothing = line.share == 0 and line.examples is None
@@ -77,6 +81,16 @@ def _sound(line: Line, findings: Findings) -> None:
     fair = line.quality in _QUALITIES.get(line.verdict, {REFUSED_QUALITY})
     findings.expect(fair, f"{line.trainer}: {line.verdict}, but with quality {line.quality}")
 
+
+_UNOPENED = {
+    Verdict.UNAVAILABLE,
+    Verdict.NOT_BOUND,
+    Verdict.NOT_INVITED,
+    Verdict.BAD_REFERENCE,
+    Verdict.BAD_CONTENT,
+    Verdict.UNREADABLE,
+}
+"""Verdicts that are reached before the update is decrypted."""
 
 _QUALITIES = {
     Verdict.UNAVAILABLE: {UNAVAILABLE},

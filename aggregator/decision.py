@@ -94,19 +94,22 @@ def examine(
     submissions: Sequence[Submission], yardstick: Yardstick, read: Read, hindsight: Hindsight
 ) -> list[Checked]:
     """Give every submission its verdict, in chain order, reading one update at a time."""
-    seen: set[bytes] = set()
-    checked = []
+    checked: list[Checked] = []
     for place, submission in enumerate(submissions):
         if place in hindsight.denied:
-            one = Checked(submission, Verdict.UNAVAILABLE, UNAVAILABLE)
+            checked.append(Checked(submission, Verdict.UNAVAILABLE, UNAVAILABLE))
         else:
-            one = check(submission, yardstick, read, seen)
-        gone = one.verdict is Verdict.UNAVAILABLE
-        digest = hindsight.proven.get(submission) if gone else one.weights
-        if digest is not None:
-            seen.add(digest)
-        checked.append(one)
+            checked.append(check(submission, yardstick, read, digests(checked, hindsight)))
     return checked
+
+
+def digests(checked: Sequence[Checked], hindsight: Hindsight) -> frozenset[bytes]:
+    """The weights digests of these submissions, as far as anybody knows them."""
+    known = (
+        hindsight.proven.get(one.submission) if one.verdict is Verdict.UNAVAILABLE else one.weights
+        for one in checked
+    )
+    return frozenset(digest for digest in known if digest is not None)
 
 
 def _close(

@@ -45,6 +45,11 @@ class PatientReader:
             raise content.with_traceback(None)
         return content
 
+    def kept(self, cid: Cid, limit: int) -> bytes | None:
+        """What was read of a blob, without reading it now."""
+        content = self._kept.get((cid, limit))
+        return content if isinstance(content, bytes) else None
+
     def retry(self) -> bool:
         """Try what is missing once more; whether all of it is there by now, whatever it is."""
         self._record = self._make_record()  # a receipt may have been revealed on the chain

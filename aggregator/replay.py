@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from aggregator import accounts, scoring
 from aggregator.comparison import Fate, RecordedUtility, compare, compare_lines, recorded_rule
-from aggregator.decision import Hindsight, decide
+from aggregator.decision import Facts, Hindsight, decide, digests, examine
 from aggregator.findings import Finding, Findings
 from aggregator.record import Record, Round
 from aggregator.types import Closed, Failed, Rule, Submission, Utility
@@ -129,7 +130,7 @@ class _Replay:
             self.findings.note(f"failed without a submission: {said}")
             return
         try:
-            decision = self._decide(None)
+            decision = self._decide(self._facts(None), None)
         except UsageError as error:
             self.findings.unchecked(f"failed: {said}; cannot be decided again: {error.message}")
             return
@@ -147,12 +148,13 @@ class _Replay:
         for line in manifest.submissions:
             if line.verdict is Verdict.UNAVAILABLE:
                 self._denied(line)
-        decision = self._decide(manifest)
+        facts = self._facts(manifest)
+        decision, fate_of = self._decide(facts, manifest), partial(self._fate, facts)
         if isinstance(decision, Closed):
-            compare(manifest, decision.manifest, self._fate, self.findings)
+            compare(manifest, decision.manifest, fate_of, self.findings)
         else:
             self.findings.mismatch(f"closed, but decided again it fails: {decision.reason}")
-            compare_lines(manifest.submissions, decision.lines, self._fate, self.findings)
+            compare_lines(manifest.submissions, decision.lines, fate_of, self.findings)
 
     def _told(self, manifest: Manifest) -> None:
         """What the aggregator told the contract must be what it wrote into the manifest."""
@@ -193,11 +195,12 @@ class _Replay:
 
     # --- deciding again
 
-    def _decide(self, manifest: Manifest | None) -> Closed | Failed:
+    def _facts(self, manifest: Manifest | None) -> Facts:
         lines = manifest.submissions if manifest else ()
-        facts = replace(
-            self.record.facts(self.round), hindsight=Hindsight(_denied(lines), self._proven(lines))
-        )
+        hindsight = Hindsight(_denied(lines), self._proven(lines))
+        return replace(self.record.facts(self.round), hindsight=hindsight)
+
+    def _decide(self, facts: Facts, manifest: Manifest | None) -> Closed | Failed:
         rule = self._rule(facts.terms, manifest)
         utility = self._utility(facts.terms, manifest)
         return decide(facts, rule, utility, self.record.read)
@@ -220,9 +223,8 @@ class _Replay:
         here = (ledger.chain_id, ledger.contract, self.record.task, self.round.number, submission.trainer)
         return here == (receipt.chain_id, receipt.contract, receipt.task, receipt.round, receipt.trainer)
 
-    def _fate(self, place: int) -> Fate:
+    def _fate(self, facts: Facts, place: int) -> Fate:
         """What has become of the content of the submission at `place`."""
-        facts = self.record.facts(self.round)
         troubles: list[BlobUnavailable] = []
 
         def read(cid: Cid, limit: int) -> bytes:
@@ -232,7 +234,9 @@ class _Replay:
                 troubles.append(error)
                 raise
 
-        allowed = possible(facts.submissions[place], facts.yardstick, read, frozenset())
+        before = examine(facts.submissions[:place], facts.yardstick, self.record.read, facts.hindsight)
+        seen = digests(before, facts.hindsight)
+        allowed = possible(facts.submissions[place], facts.yardstick, read, seen)
         damaged = any(isinstance(error, BlobDamaged) for error in troubles)
         return Fate(damaged, " ".join(error.message for error in troubles), allowed)
 

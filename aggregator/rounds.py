@@ -14,11 +14,12 @@ from aggregator.reading import PatientReader
 from aggregator.record import Record, Round
 from aggregator.types import Closed, Failed, Rule, Utility
 from fl import agreement
-from fl.canonical import Setting, encode_settings
+from fl.canonical import MAX_DOCUMENT_BYTES, Setting, encode_settings
 from fl.documents import Announcement, Line, Manifest, Terms
 from fl.errors import DocumentError, Refused, StoreError, WeightsError
 from fl.ledger.port import Ledger
 from fl.ledger.types import Result, RoundClosed, Stage, Task
+from fl.store.cid import Cid
 from fl.store.port import BlobStore, put_bytes
 
 Wait = Callable[[int, Callable[[], bool]], None]
@@ -179,8 +180,16 @@ class Rounds:
         while True:
             decision = decide(facts, self.rule, self.utility, reader.read)
             if not reader.missing or self.ledger.now() >= patience:
+                self._keep_receipts(round_, reader)
                 return decision
             self.wait(patience, reader.retry)
+
+    def _keep_receipts(self, round_: Round, reader: PatientReader) -> None:
+        """Store again what was read: a refused site could take back the receipt that proves its refusal."""
+        for event in round_.submissions:
+            receipt = reader.kept(Cid.of_document(event.receipt), MAX_DOCUMENT_BYTES)
+            if receipt is not None:
+                put_bytes(self.store, receipt)
 
     def _facts(self, round_: Round, patience: int) -> Facts:
         """What the round is decided from; what is not served of it is waited for.

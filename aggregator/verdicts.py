@@ -148,7 +148,13 @@ class _Examination:
                 part(receipt)
             except _Refusal as refusal:
                 found |= unknown if refusal.verdict is Verdict.UNAVAILABLE else {refusal.verdict}
-        return frozenset(found)
+        return frozenset(found - self._unheard_of())
+
+    def _unheard_of(self) -> set[Verdict]:
+        """Refusals that these terms give no reason for."""
+        bounded = any(tensor.low or tensor.high for tensor in self.terms.tensors)
+        never = {Verdict.OVER_BUDGET: self.terms.privacy is None, Verdict.OUT_OF_RANGE: not bounded}
+        return {verdict for verdict, unheard in never.items() if unheard}
 
     def _update_alone(self, receipt: Receipt) -> None:
         self._sound_update(self._opened_update(receipt, self._content(receipt.update)))

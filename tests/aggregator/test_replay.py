@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 
 from aggregator import replay
@@ -256,3 +258,35 @@ def test_a_duplicate_of_a_refused_update_that_is_gone_is_proven_by_its_receipt(f
     findings = federation.verify()
     assert mismatches(findings) == []
     assert len(texts(findings, Level.UNCHECKED)) == 1
+
+
+@pytest.mark.parametrize("part", ["receipt", "update", "details"])
+def test_a_duplicate_that_takes_a_part_of_itself_back_frames_nobody(found, part):
+    federation = found(sites=4)
+    first, second, third, fourth = federation.sites
+    announcement = federation.rounds().open()
+    original = federation.submit(first, announcement)
+    copy = federation.submit(second, announcement, data=original.weights)
+    federation.submit(third, announcement)
+    federation.submit(fourth, announcement)
+    assert federation.rounds().finish().lines[1].verdict == "duplicate"
+    federation.rounds().settle_all()
+    drop(federation, getattr(copy, part))
+    assert mismatches(federation.verify()) == []
+
+
+def test_the_aggregator_keeps_the_receipts_that_it_read(federation):
+    package = federation.begin({1: {"details": {"examples": 0}}})[1]
+    put = []
+    store = federation.store
+
+    class Noting:
+        def put(self, stream):
+            put.append(stream.read())
+            return store.put(io.BytesIO(put[-1]))
+
+        def open(self, cid, limit):
+            return store.open(cid, limit)
+
+    federation.rounds(store=Noting()).finish()
+    assert package.receipt in put

@@ -333,6 +333,7 @@ def test_nobody_goes_unrated_without_a_receipt_that_says_why(lie):
         ("update", Verdict.BAD_CLAIM),
         ("details", Verdict.BAD_TENSORS),
         ("details", Verdict.NO_CHANGE),
+        ("update", Verdict.NOT_INVITED),
     ],
 )
 def test_what_is_still_there_proves_a_refusal_wrong(lie, gone, verdict):
@@ -368,3 +369,22 @@ def test_settings_that_the_terms_do_not_name_are_named(found):
     federation = found()
     federation.rounds().open({"epochs": 2**50})
     assert any("the terms do not name it" in finding.text for finding in federation.verify())
+
+
+@pytest.mark.parametrize("verdict", [Verdict.OVER_BUDGET, Verdict.OUT_OF_RANGE])
+def test_a_refusal_for_which_the_terms_give_no_reason_is_named(lie, make_terms, verdict):
+    made_up = {"verdict": verdict, "share": 0, "quality": 0, "examples": None, "weights": "ab" * 32}
+    unbounded = tuple(t.model_copy(update={"low": None, "high": None}) for t in make_terms().tensors)
+    faults = {1: {"withhold": ["update", "details"]}}
+    texts = lie(lambda honest: with_line(honest, 1, **made_up), faults, privacy=None, tensors=unbounded)
+    assert named(texts, f"recorded {verdict}, found unavailable")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "digest"),
+    [(Verdict.BAD_CONTENT, "ab" * 32), (Verdict.DUPLICATE, None), (Verdict.REPLAYED, None)],
+)
+def test_a_digest_stands_where_the_update_was_opened_and_nowhere_else(lie, verdict, digest):
+    made_up = {"verdict": verdict, "share": 0, "quality": 0, "examples": None, "weights": digest}
+    texts = lie(lambda honest: with_line(honest, 1, **made_up), {1: {"withhold": ["update"]}})
+    assert named(texts, f"{verdict}, but with weights {digest}")
