@@ -32,7 +32,7 @@ check: $(VENV)/.developed
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2 -m "not slow"
+	$(BIN)/pytest -n 2 -m "not slow" --ignore tests/e2e
 
 tools: $(VENV)/.developed contracts/node_modules/.installed
 
