@@ -150,10 +150,10 @@ def withdraw_command(
     and --key.
     """
     place = wiring.deployment(folder, rpc, contract, task, store)
-    if key is None and folder is None:
+    file = key or (folder and folder / "keys" / "owner.key")
+    if file is None:
         raise UsageError("Missing: --key.", "Any funded account of the chain may send a withdrawal.")
-    sender = read_key(key or folder / "keys" / "owner.key")  # type: ignore[operator]  # one of them is there
-    record = _record(place, sender)
+    record = _record(place, read_key(file))
     paid = statements.withdraw(record, member)
     if json:
         output.print_json([asdict(one) for one in paid])

@@ -14,9 +14,9 @@ from aggregator.decision import Facts
 from aggregator.heritage import Heritage, heritages
 from aggregator.sizes import Sizes
 from aggregator.types import Context, Submission
-from fl.canonical import MAX_DOCUMENT_BYTES, sha256
+from fl.canonical import sha256
 from fl.documents import Announcement, Manifest, Reference, Terms
-from fl.errors import BlobUnavailable, DocumentError, StoreError
+from fl.errors import DocumentError, StoreError
 from fl.ledger import digests
 from fl.ledger.port import Ledger
 from fl.ledger.types import (
@@ -33,7 +33,7 @@ from fl.ledger.types import (
     UpdateSubmitted,
 )
 from fl.store.cid import Cid
-from fl.store.port import BlobStore
+from fl.store.port import BlobStore, read_bytes, read_document
 
 
 @dataclass(frozen=True)
@@ -125,16 +125,12 @@ class Record:
         return self.store.open(cid, limit)
 
     def read(self, cid: Cid, limit: int) -> bytes:
-        """Read a whole blob of at most `limit` bytes."""
-        with self.open(cid, limit) as stream:
-            return stream.read()
+        """Read a whole blob of at most `limit` bytes; this method is the decision's `Read`."""
+        return read_bytes(self, cid, limit)
 
     def document(self, id_: bytes) -> bytes:
         """A document's bytes by its id; a store that gives other bytes has not served it."""
-        data = self.read(Cid.of_document(id_), MAX_DOCUMENT_BYTES)
-        if sha256(data) != id_:
-            raise BlobUnavailable(f"The store gave other bytes than document {id_.hex()}.")
-        return data
+        return read_document(self, id_)
 
     def blob(self, reference: Reference, sizes: range | None = None) -> bytes:
         """A referenced blob's bytes: CID, size and SHA-256 all hold, or StoreError.

@@ -10,7 +10,15 @@ from fl.errors import BlobUnavailable
 from fl.store.cid import Cid
 
 
-class BlobStore(Protocol):
+class Readable(Protocol):
+    """Whatever blobs can be read from."""
+
+    def open(self, cid: Cid, limit: int) -> BinaryIO:
+        """As `BlobStore.open`."""
+        ...
+
+
+class BlobStore(Readable, Protocol):
     """Where weights and documents lie. Adapters: `memory`, `embedded`, `kubo`.
 
     Every adapter gives the CIDs that Kubo gives for the same bytes with
@@ -41,13 +49,13 @@ def put_bytes(store: BlobStore, data: bytes) -> Cid:
     return store.put(io.BytesIO(data))
 
 
-def read_bytes(store: BlobStore, cid: Cid, limit: int) -> bytes:
+def read_bytes(store: Readable, cid: Cid, limit: int) -> bytes:
     """Read a whole blob of at most `limit` bytes. Raises as `BlobStore.open` does."""
     with store.open(cid, limit) as stream:
         return stream.read()
 
 
-def read_document(store: BlobStore, id_: bytes) -> bytes:
+def read_document(store: Readable, id_: bytes) -> bytes:
     """Read a document's bytes by its id; a store that gives other bytes has not served it.
 
     Raises as `BlobStore.open` does.
