@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from aggregator import scoring
-from aggregator.findings import Findings, Level
+from aggregator.findings import Findings, Kind
 from aggregator.types import Aggregate, Rule, Update, Utility
 from fl.documents import Line, Manifest, Terms, Verdict
 from fl.ledger.types import REFUSED_QUALITY, UNAVAILABLE, UNRATED
@@ -110,7 +110,10 @@ def _other_verdict(place: int, said: Line, found: Line, fate_of: FateOf, finding
         return
     fate = fate_of(place)
     excusable = not fate.damaged and said.quality != UNRATED and said.verdict in fate.possible
-    findings.add(Level.UNCHECKED if excusable else Level.MISMATCH, f"{text} ({fate.how})")
+    if excusable:
+        findings.unchecked(Kind.VERDICTS, f"{text} ({fate.how})")
+    else:
+        findings.mismatch(f"{text} ({fate.how})")
 
 
 class RecordedUtility:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from aggregator.findings import Finding, Level
+from aggregator.findings import Finding, Kind, Level
 
 CHECKABLE = (
     "submissions",
@@ -20,10 +19,6 @@ CHECKABLE = (
     "reputations",
 )
 """What a verification checks wherever it can: no submission dropped, every digest, and so on."""
-
-_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}\b")
-_KINDS = (("the aggregate", "aggregates"), ("utilities", "utilities"), ("failed", "failed rounds"))
-"""How the text of an unchecked finding begins, and what was not checked then."""
 
 
 @dataclass(frozen=True)
@@ -42,19 +37,10 @@ class Conclusion:
 def conclude(findings: Iterable[Finding]) -> Conclusion:
     """Sum up findings."""
     found = tuple(findings)
-    unchecked = Counter(_kind(finding) for finding in found if finding.level is Level.UNCHECKED)
+    unchecked = Counter(str(one.kind) for one in found if one.level is Level.UNCHECKED)
     checked = tuple(kind for kind in CHECKABLE if kind not in unchecked)
-    return Conclusion(
-        checked, dict(unchecked), _rounds(found, "voided"), _rounds(found, "failed in spite of a quorum")
-    )
+    return Conclusion(checked, dict(unchecked), _rounds(found, Kind.VOIDED), _rounds(found, Kind.UNPAID))
 
 
-def _kind(finding: Finding) -> str:
-    if _ADDRESS.match(finding.text):
-        return "verdicts"
-    return next((kind for start, kind in _KINDS if finding.text.startswith(start)), finding.subject)
-
-
-def _rounds(findings: Iterable[Finding], begins: str) -> int:
-    notes = (finding for finding in findings if finding.level is Level.NOTE)
-    return len({note.round for note in notes if note.text.startswith(begins)})
+def _rounds(findings: Iterable[Finding], kind: Kind) -> int:
+    return len({finding.round for finding in findings if finding.kind is kind})

@@ -19,14 +19,26 @@ class Level(StrEnum):
     MISMATCH = "mismatch"
 
 
+class Kind(StrEnum):
+    """What a conclusion counts: what could not be checked, and rounds in which sites worked for nothing."""
+
+    VERDICTS = "verdicts"
+    AGGREGATES = "aggregates"
+    UTILITIES = "utilities"
+    FAILED = "failed rounds"
+    VOIDED = "voided"
+    UNPAID = "failed in spite of a quorum"
+
+
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was found. `round` is None for the task as a whole."""
+    """One thing that was found. `round` is None for the task as a whole, `kind` where nobody counts it."""
 
     level: Level
     round: int | None
     subject: str
     text: str
+    kind: Kind | None = None
 
 
 class Findings:
@@ -54,9 +66,9 @@ class Findings:
             self.add(Level.OK, ok)
         self._round, self._subject = outer
 
-    def add(self, level: Level, text: str) -> None:
+    def add(self, level: Level, text: str, kind: Kind | None = None) -> None:
         """Record a finding about the current subject."""
-        self._found.append(Finding(level, self._round, self._subject, text))
+        self._found.append(Finding(level, self._round, self._subject, text, kind))
 
     def expect(self, holds: bool, otherwise: str) -> None:
         """Record a mismatch unless `holds`."""
@@ -67,13 +79,13 @@ class Findings:
         """Something is not as it must be."""
         self.add(Level.MISMATCH, text)
 
-    def unchecked(self, text: str) -> None:
+    def unchecked(self, kind: Kind, text: str) -> None:
         """Something cannot be established."""
-        self.add(Level.UNCHECKED, text)
+        self.add(Level.UNCHECKED, text, kind)
 
-    def note(self, text: str) -> None:
+    def note(self, text: str, kind: Kind | None = None) -> None:
         """Something that a reader should know."""
-        self.add(Level.NOTE, text)
+        self.add(Level.NOTE, text, kind)
 
     def all(self) -> tuple[Finding, ...]:
         """Everything found, in the order in which it was."""

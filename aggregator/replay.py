@@ -14,7 +14,7 @@ from functools import partial
 from aggregator import accounts, scoring
 from aggregator.comparison import Fate, RecordedUtility, compare, compare_lines, recorded_rule
 from aggregator.decision import Facts, Hindsight, decide, digests, examine
-from aggregator.findings import Finding, Findings
+from aggregator.findings import Finding, Findings, Kind
 from aggregator.record import Record, Round
 from aggregator.types import Closed, Failed, Rule, Submission, Utility
 from aggregator.verdicts import possible
@@ -106,7 +106,7 @@ class _Replay:
                 findings.note("still open")
         if self.round.voided:
             with findings.about(number, "round"):
-                findings.note("voided by governance: nobody was paid or rated")
+                findings.note("voided by governance: nobody was paid or rated", Kind.VOIDED)
 
     def _announcement(self) -> None:
         record, opened, findings = self.record, self.round.opened, self.findings
@@ -132,10 +132,10 @@ class _Replay:
         try:
             decision = self._decide(self._facts(None), None)
         except UsageError as error:
-            self.findings.unchecked(f"failed: {said}; cannot be decided again: {error.message}")
+            self.findings.unchecked(Kind.FAILED, f"failed: {said}; cannot be decided again: {error.message}")
             return
         if isinstance(decision, Closed):
-            self.findings.note(f"failed in spite of a quorum: {said}")
+            self.findings.note(f"failed in spite of a quorum: {said}", Kind.UNPAID)
         else:
             self.findings.note(f"failed: {said}; decided again: {decision.reason}")
 
@@ -178,9 +178,13 @@ class _Replay:
             self.record.blob(receipt.update)
             self.record.blob(receipt.details)
         except FedledgerError as error:
-            self.findings.unchecked(f"{line.trainer}: called unavailable, and is: {error.message}")
+            self.findings.unchecked(
+                Kind.VERDICTS, f"{line.trainer}: called unavailable, and is: {error.message}"
+            )
         else:
-            self.findings.unchecked(f"{line.trainer}: published late or denied: cannot be told apart")
+            self.findings.unchecked(
+                Kind.VERDICTS, f"{line.trainer}: published late or denied: cannot be told apart"
+            )
 
     def _revealed_in_time(self, line: Line) -> bool:
         """Whether the receipt was on the chain in the first half of the close window."""
@@ -246,7 +250,7 @@ class _Replay:
         except UsageError as error:
             if manifest is None:
                 raise
-            self.findings.unchecked(f"the aggregate: {error.message}")
+            self.findings.unchecked(Kind.AGGREGATES, f"the aggregate: {error.message}")
             arrays = weights.decode(
                 self.record.blob(manifest.weights, self.record.sizes.weights), terms.order
             )
@@ -272,7 +276,7 @@ class _Replay:
             return self.tools.utility(terms, self._blob(validation))
         except UsageError as error:
             if agreement.needs_utilities(terms):
-                self.findings.unchecked(f"utilities: {error.message}")
+                self.findings.unchecked(Kind.UTILITIES, f"utilities: {error.message}")
             return None
 
 

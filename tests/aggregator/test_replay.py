@@ -7,6 +7,7 @@ import io
 import pytest
 
 from aggregator import replay
+from aggregator.conclusion import conclude
 from aggregator.findings import Level
 from fl.canonical import sha256
 from fl.errors import UsageError
@@ -290,3 +291,26 @@ def test_the_aggregator_keeps_the_receipts_that_it_read(federation):
 
     federation.rounds(store=Noting()).finish()
     assert package.receipt in put
+
+
+# --- what it comes to
+
+
+def test_what_an_unknown_rule_or_model_leaves_unchecked_is_no_part_of_the_conclusion(found):
+    federation = found(scoring="shapley")
+    federation.play()
+    unknown_rule = conclude(federation.verify(rule=not_installed))
+    assert unknown_rule.unchecked == {"aggregates": 1}
+    assert "aggregates" not in unknown_rule.checked
+    unknown_model = conclude(federation.verify(utility=not_installed))
+    assert unknown_model.unchecked == {"utilities": 1}
+    assert "utilities" not in unknown_model.checked
+
+
+def test_a_voided_round_and_a_denied_update_are_counted_in_the_conclusion(federation):
+    federation.begin({1: {"withhold": ["update"]}})
+    federation.rounds().finish()
+    federation.ledger(federation.owner).void_round(federation.task, 1, bytes(32))
+    concluded = conclude(federation.verify())
+    assert (concluded.voided, concluded.failed) == (1, 0)
+    assert concluded.unchecked == {"verdicts": 1}
