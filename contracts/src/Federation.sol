@@ -37,7 +37,9 @@ contract Federation is IFederation, Ownable2Step, EIP712, ReentrancyGuardTransie
     mapping(address member => address next) public successorOf;
     mapping(address member => Member) internal members;
     mapping(address member => address payee) internal payees;
+    // slither-disable-next-line uninitialized-state (written through storage references only)
     mapping(uint256 task => Task) internal tasks;
+    // slither-disable-next-line uninitialized-state (likewise)
     mapping(uint256 task => mapping(address member => Seat)) internal seats;
     mapping(uint256 task => mapping(uint256 round => bytes32)) internal outcomes;
 
@@ -510,6 +512,7 @@ contract Federation is IFederation, Ownable2Step, EIP712, ReentrancyGuardTransie
     }
 
     function _checkSignature(address signer, bytes32 digest, bytes calldata signature) private view {
+        // slither-disable-next-line unused-return (the third value explains an error that falls through to ERC-1271)
         (address recovered, ECDSA.RecoverError err,) = ECDSA.tryRecoverCalldata(digest, signature);
         if (err == ECDSA.RecoverError.NoError && recovered == signer) return;
         require(SignatureChecker.isValidERC1271SignatureNow(signer, digest, signature), BadSignature());

@@ -47,10 +47,14 @@ abstract contract BaseTest {
 
     function setUp() public virtual {
         vm.warp(time);
-        token = IMintable(_create(vm.getCode("FederationToken.sol")));
+        token = _deployToken();
         federation = _deploy(address(token));
         task = _createTask(_params());
         _fund(task, POOL);
+    }
+
+    function _deployToken() internal returns (IMintable) {
+        return IMintable(_create(vm.getCode("FederationToken.sol")));
     }
 
     /// @dev From the artifact, so that tests run the bytecode that ships.

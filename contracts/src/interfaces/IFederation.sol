@@ -327,7 +327,7 @@ interface IFederation {
 
     /// @notice Stops new rounds, joins and tasks, and nothing else, or allows them again.
     /// @dev Owner only.
-    function setPaused(bool paused) external;
+    function setPaused(bool newPaused) external;
 
     /// @notice Creates a task; tasks are numbered from 1.
     /// @dev Owner only. The quorum is from 1 to 512, the window at least 1 second, the close window at least 2.

@@ -12,6 +12,7 @@ library AccumulatorLib {
     /// @dev `keccak256(abi.encode(accumulator, trainer, receipt))`. In assembly because abi.encode takes new memory each
     /// time, which alone would put a close of 50 submissions above its gas target.
     function fold(bytes32 accumulator, address trainer, bytes32 receipt) internal pure returns (bytes32 folded) {
+        // slither-disable-next-line assembly (fuzzed against abi.encode)
         assembly ("memory-safe") {
             let free := mload(0x40)
             mstore(free, accumulator)

@@ -1,19 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {IFederation, Member, Seat, Task} from "../../src/interfaces/IFederation.sol";
 import {VM, Vm} from "../Vm.sol";
 import {Handler} from "./Handler.sol";
 
+/// @notice Random calls by many actors to many tasks, which the federation and its model must answer alike.
 contract FederationInvariantTest {
+    struct FuzzSelector {
+        address addr;
+        bytes4[] selectors;
+    }
+
     Vm internal constant vm = VM;
 
     Handler internal handler;
-    IFederation internal federation;
 
     function setUp() public {
-        handler = new Handler();
-        federation = handler.contractUnderTest();
+        handler = _newHandler();
+    }
+
+    function _newHandler() internal virtual returns (Handler) {
+        return new Handler(false);
     }
 
     /// @dev Where forge looks for what to call.
@@ -22,81 +29,53 @@ contract FederationInvariantTest {
         targets[0] = address(handler);
     }
 
-    function invariant_every_unit_held_is_in_a_pool_a_reservation_or_a_balance() public view {
-        uint256 owed = handler.reserved();
-        for (uint256 task = 1; task <= handler.TASKS(); ++task) {
-            owed += federation.taskOf(task).pool;
-        }
-        for (uint256 i; i < handler.ACTORS(); ++i) {
-            owed += federation.memberOf(handler.actor(i)).balance;
-        }
-        vm.assertEq(handler.held(), owed, "held");
+    function targetSelectors() public view returns (FuzzSelector[] memory targets) {
+        targets = new FuzzSelector[](1);
+        targets[0] = FuzzSelector(address(handler), handler.calls());
     }
 
-    function invariant_a_final_outcome_stays() public view {
-        for (uint256 task = 1; task <= handler.TASKS(); ++task) {
-            for (uint256 round = 1; round <= handler.rounds(task); ++round) {
-                bytes32 outcome = handler.finalOutcome(task, round);
-                if (outcome != 0) vm.assertEq(federation.outcomeOf(task, round), outcome, "outcome");
-            }
-        }
+    /// @dev One function for all rules, so that each of the calls counted is another.
+    function invariant_every_rule_holds() public view {
+        handler.checkRules();
     }
 
-    function invariant_only_settlement_moves_a_reputation_and_only_within_bounds() public view {
-        for (uint256 i; i < handler.ACTORS(); ++i) {
-            Member memory member = federation.memberOf(handler.actor(i));
-            vm.assertEq(member.reputation, handler.reputation(handler.actor(i)), "reputation");
-            vm.assertGe(member.reputation, 7, "lowest");
-            vm.assertLe(member.reputation, 10_000, "highest");
-        }
-    }
-
-    function invariant_seats_are_counted() public view {
-        for (uint256 task = 1; task <= handler.TASKS(); ++task) {
-            uint256 joined;
-            for (uint256 i; i < handler.ACTORS(); ++i) {
-                if (federation.seatOf(task, handler.actor(i)).joined) ++joined;
-            }
-            vm.assertEq(federation.taskOf(task).joined, joined, "joined");
-        }
-    }
-
-    function invariant_a_round_in_time_waits_for_exactly_the_seats_that_can_still_submit() public view {
-        for (uint256 task = 1; task <= handler.TASKS(); ++task) {
-            Task memory t = federation.taskOf(task);
-            if (!t.open || handler.now_() > t.deadline) continue;
-            vm.assertEq(t.expected - t.submitted, _awaited(task, t.round), "awaited");
-        }
-    }
-
-    function invariant_round_numbers_only_grow_by_opening() public view {
-        for (uint256 task = 1; task <= handler.TASKS(); ++task) {
-            vm.assertEq(federation.taskOf(task).round, handler.rounds(task), "round");
-        }
-    }
-
-    /// @dev At the end of every run: nobody is needed but time and outsiders, and nothing is left behind.
+    /// @dev At the end of every run.
     function afterInvariant() public {
+        handler.checkAllRounds();
         handler.unwind();
-        vm.assertEq(handler.held(), 0, "left behind");
-        for (uint256 task = 1; task <= handler.TASKS(); ++task) {
-            vm.assertTrue(!federation.taskOf(task).open, "idle");
-            vm.assertEq(federation.taskOf(task).joined, 0, "seats");
-        }
     }
 
-    /// @dev Random calls that are all refused would prove nothing.
-    function test_a_played_round_is_closed_and_settled() public {
-        handler.play(0, 0);
-        vm.assertGe(uint256(federation.outcomeOf(1, 1)), 4, "pending");
-        handler.settle(0);
-        vm.assertEq(uint256(federation.outcomeOf(1, 1)), 1, "settled");
+    /// @dev Random calls that are all refused, or that never end a round, would prove nothing.
+    function test_random_calls_reach_every_ending() public virtual {
+        bytes4[] memory calls = handler.calls();
+        for (uint256 i; i < 1_000; ++i) {
+            uint256 seed = uint256(keccak256(abi.encode(i)));
+            (bool done,) = address(handler).call(abi.encodeWithSelector(calls[seed % calls.length], seed));
+            vm.assertTrue(done, "call");
+        }
+        _assertHappened("close", 20);
+        _assertHappened("settle", 10);
+        _assertHappened("void", 3);
+        _assertHappened("fail", 3);
+        _assertHappened("withdraw", 3);
+        _assertHappened("relay", 50);
+        _assertHappened("replace", 1);
+        _assertHappened("defund", 1);
     }
 
-    function _awaited(uint256 task, uint256 round) private view returns (uint256 count) {
-        for (uint256 i; i < handler.ACTORS(); ++i) {
-            Seat memory seat = federation.seatOf(task, handler.actor(i));
-            if (seat.joined && seat.since <= round && seat.last != round) ++count;
-        }
+    function _assertHappened(string memory call, uint256 times) internal view {
+        vm.assertGe(handler.happened(call), times, call);
+    }
+}
+
+/// @notice The same, paid in a token that takes fees, reverts, lies, bars accounts and calls back.
+contract HostileTokenInvariantTest is FederationInvariantTest {
+    function _newHandler() internal override returns (Handler) {
+        return new Handler(true);
+    }
+
+    function test_random_calls_reach_every_ending() public override {
+        super.test_random_calls_reach_every_ending();
+        _assertHappened("callback", 2);
     }
 }

@@ -6,7 +6,6 @@ import {IERC20Errors} from "@openzeppelin/contracts/interfaces/draft-IERC6093.so
 
 import {IFederation, Result, Task, TaskParams} from "../../src/interfaces/IFederation.sol";
 import {BaseTest} from "../BaseTest.sol";
-import {FeeToken} from "../mocks/FeeToken.sol";
 
 contract TasksTest is BaseTest {
     /* CONSTRUCTOR */
@@ -230,16 +229,6 @@ contract TasksTest is BaseTest {
         bytes4 selector = IERC20Errors.ERC20InsufficientAllowance.selector;
         vm.expectRevert(abi.encodeWithSelector(selector, address(federation), 0, 1));
         federation.fund(task, 1);
-    }
-
-    function test_an_amount_that_does_not_arrive_in_full_is_refused() public {
-        FeeToken fee = new FeeToken();
-        federation = _deploy(address(fee));
-        _createTask(_params());
-        fee.mint(address(this), 100);
-        fee.approve(address(federation), 100);
-        vm.expectRevert(IFederation.WrongAmount.selector);
-        federation.fund(1, 100);
     }
 
     function test_the_federation_never_holds_2_to_the_128() public {
