@@ -10,6 +10,7 @@ FedledgerError
 │   │   └── BlobDamaged      there, but with bytes that its CID does not vouch for
 │   ├── BlobMalformed        there, but not in the layout that its size demands
 │   └── BlobTooLarge         more bytes than the reader allows
+├── StoreUnavailable         the store itself gives no answer, which says nothing about any blob
 ├── LedgerError
 │   ├── Refused              the contract said no, and why
 │   └── LedgerUnavailable    no answer, or no sensible one
@@ -77,6 +78,13 @@ class BlobMalformed(StoreError):
 
 class BlobTooLarge(StoreError):
     """The blob is larger than the reader allows."""
+
+
+class StoreUnavailable(FedledgerError):
+    """The store itself gives no answer, which says nothing about any blob.
+
+    No StoreError, on purpose: who judges content by its StoreError must not judge by this one.
+    """
 
 
 class LedgerError(FedledgerError):

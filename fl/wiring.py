@@ -14,14 +14,19 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from eth_account.signers.local import LocalAccount
-from eth_utils.address import is_address, to_checksum_address
+from eth_utils.address import (
+    is_address,
+    is_checksum_address,
+    is_checksum_formatted_address,
+    to_checksum_address,
+)
 
 from fl.chain.node import EmbeddedNode
 from fl.chain.provider import EmbeddedProvider
 from fl.errors import ChainError, UsageError
 from fl.files import write_atomically
 from fl.ledger.contract import Web3Ledger
-from fl.ledger.node import http_provider
+from fl.ledger.node import Node, http_provider
 from fl.ledger.port import Ledger
 from fl.ledger.types import Address
 from fl.store.embedded import EmbeddedStore
@@ -80,9 +85,18 @@ _OPTIONS = {"chain": "--rpc", "contract": "--contract", "task": "--task", "store
 
 
 @lru_cache(maxsize=64)
-def open_ledger(place: Deployment, account: LocalAccount | None = None) -> Ledger:
-    """The deployment's contract, in the name of `account` (None: reading only)."""
-    return Web3Ledger(open_chain(place.chain), place.contract, account)
+def open_ledger(
+    place: Deployment, account: LocalAccount | None = None, confirmations: int | None = None
+) -> Ledger:
+    """The deployment's contract, in the name of `account` (None: reading only).
+
+    `confirmations`: as `Web3Ledger` has them. None: 0 where nothing is ever taken back, which is on an
+    embedded chain; elsewhere 4 for who acts, and 1 for who reads.
+    """
+    provider = open_chain(place.chain)
+    if confirmations is None:
+        confirmations = 0 if Node(provider).takes_nothing_back() else 4 if account else 1
+    return Web3Ledger(provider, place.contract, account, confirmations=confirmations)
 
 
 @cache
@@ -93,7 +107,8 @@ def open_chain(chain: str) -> Any:  # a web3 provider: no type of web3 is named 
     try:
         return EmbeddedProvider(EmbeddedNode.open(Path(chain)))
     except ChainError as error:  # somebody named this file
-        raise UsageError(error.message, error.hint) from error
+        hint = error.hint if Path(chain).exists() else "Check the path; a node's address begins with http://."
+        raise UsageError(error.message, hint) from error
 
 
 def open_store(store: str) -> BlobStore:
@@ -126,6 +141,8 @@ _PORTS = {"http": 80, "https": 443}
 def _address(text: str) -> Address:
     if not is_address(text):
         raise UsageError(f"{text!r} is not an address.", "An address is 0x and 40 hexadecimal digits.")
+    if is_checksum_formatted_address(text) and not is_checksum_address(f"0x{text.removeprefix('0x')}"):
+        raise UsageError(f"{text} was not copied well: its capitals do not fit.", "Copy the address again.")
     return Address(to_checksum_address(text))
 
 

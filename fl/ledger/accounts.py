@@ -39,8 +39,10 @@ def read_key(path: Path) -> LocalAccount:
     """Read what `write_key` wrote. Raises UsageError for no such file, other readers, or no key in it."""
     try:
         mode, text = path.stat().st_mode, path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"The key file {path} cannot be read: {error}.") from error
+    except OSError as error:
+        raise UsageError(f"The key file {path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"The key file {path} is no text.") from error
     if mode & 0o077:
         raise UsageError(f"Others can read the key file {path}.", f"Run: chmod 600 {path}")
     try:

@@ -4,21 +4,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from copy import copy
 from typing import Any
 
 from eth_account.messages import SignableMessage
 from eth_account.signers.local import LocalAccount
 from eth_typing import HexStr
 from web3.contract import Contract
+from web3.contract.contract import ContractFunction
 from web3.exceptions import TransactionNotFound
 from web3.providers import BaseProvider
-from web3.types import LogReceipt, TxReceipt
+from web3.types import BlockIdentifier, FilterParams, LogReceipt, TxReceipt
 
 from fl.errors import LedgerUnavailable, Refused, UsageError
 from fl.ledger import events, signing
 from fl.ledger.abi import FEDERATION, TOKEN, checked, fields_of
-from fl.ledger.logs import scan
-from fl.ledger.node import Node
+from fl.ledger.logs import CHUNK, scan
+from fl.ledger.node import CHECK, NoContract, Node
 from fl.ledger.port import Ledger
 from fl.ledger.transactions import Sending
 from fl.ledger.types import (
@@ -44,9 +46,10 @@ class Web3Ledger(Ledger):
     """A deployed federation in the name of `account`, or read only.
 
     `provider` is any of web3's synchronous ones (`fl.ledger.node.http_provider` makes one for a URL).
-    `since` is the block from which events about members are looked for, best that of the deployment.
-    Opening asks the node for its chain and the contract: raises LedgerUnavailable when it does not answer,
-    UsageError when the address holds no federation.
+    `confirmations` says when a transaction counts: 0 while it waits, for chains that take nothing back;
+    1 once a block holds it; N with N - 1 blocks on top of that one.
+    Opening asks the node for its chain and the contract: raises LedgerUnavailable when it does not answer or
+    has not caught up with the chain, UsageError when the address holds no federation.
     """
 
     def __init__(
@@ -55,19 +58,32 @@ class Web3Ledger(Ledger):
         contract: Address,
         account: LocalAccount | None = None,
         *,
-        since: int = 0,
+        confirmations: int = 0,
     ) -> None:
+        if confirmations < 0:
+            raise UsageError(f"A transaction cannot have {confirmations} confirmations.", "Give 0 or more.")
         self._node = Node(provider)
+        self._confirmations = confirmations
+        self._at: int | None = None  # the block of a view; None: the pending one
         self._federation = self._node.contract(contract, FEDERATION)
         self._signer = account
-        self._since = since
-        try:
-            token = Address(self._read("token"))
-        except Refused as refused:
-            raise UsageError(f"The contract at {contract} is no federation.") from refused
+        self._node.demand_whole_chain()
+        token = self._opened()
         self._token = self._node.contract(token, TOKEN)
         self._block_times: dict[bytes, int] = {}
         self._events: dict[tuple[bytes, int], Event] = {}
+
+    def _opened(self) -> Address:
+        """The payment token of what must be a federation of this release (EIP-5267)."""
+        try:
+            _, name, version, *_ = self._read("eip712Domain")
+            token = Address(self._read("token"))
+        except (Refused, NoContract) as error:
+            raise UsageError(f"The contract at {self.contract} is no federation.", CHECK) from error
+        if (name, version) != (signing.NAME, signing.VERSION):
+            said = f"The contract at {self.contract} is {name!r:.40} in version {version!r:.40}"
+            raise UsageError(f"{said}, not {signing.NAME!r} in version {signing.VERSION!r}.", CHECK)
+        return token
 
     @property
     def chain_id(self) -> int:
@@ -175,8 +191,22 @@ class Web3Ledger(Ledger):
 
     # --- reading
 
+    def confirmed(self) -> Ledger:
+        if self._confirmations == 0:
+            return self
+        view = copy(self)  # which shares the caches
+        view._at = self._confirmed_block()
+        return view
+
+    def _confirmed_block(self) -> int:
+        block = self._node.head() - self._confirmations + 1
+        if block < 0 or not self._node.holds_code(self.contract, block):
+            message = f"The contract at {self.contract} has no {self._confirmations} confirmations yet."
+            raise LedgerUnavailable(message, "Try again once the chain has made more blocks.")
+        return block
+
     def now(self) -> int:
-        return self._node.now()
+        return self._node.now() if self._at is None else self._node.block_time(self._at)
 
     def owner(self) -> Address:
         return Address(self._read("owner"))
@@ -218,14 +248,16 @@ class Web3Ledger(Ledger):
         place = bytes(log["blockHash"]), log["logIndex"]
         if place not in self._events:
             name = names[bytes(log["topics"][0])]
-            self._events[place] = events.task_event(self._federation, name, log, self._time(log))
+            self._events[place] = events.task_event(name, log, self._time(log))
         return self._events[place]
 
     def member_history(self) -> tuple[MemberEvent, ...]:
         names = events.topics(events.MEMBER_EVENTS)
+        # finding the deployment takes some requests, and saves one for each chunk of blocks before it
+        first = self._node.birth(self.contract) if self._node.head() > 2 * CHUNK else 0
         return tuple(
-            events.member_event(self._federation, names[bytes(log["topics"][0])], log, self._time(log))
-            for log in self._scan([list(names)], self._since)
+            events.member_event(names[bytes(log["topics"][0])], log, self._time(log))
+            for log in self._scan([list(names)], first)
         )
 
     def gas(self, transaction: bytes) -> int:
@@ -253,8 +285,15 @@ class Web3Ledger(Ledger):
 
     def _call(self, contract: Contract, function: str, *arguments: object) -> Any:
         call = contract.functions[function](*checked(function, arguments))
-        with self._node.asked(function):
-            return call.call(block_identifier="pending")
+        if self._at is None:
+            return self._ask(call, "pending")
+        block = self._at
+        return self._node.patiently(lambda: self._ask(call, block))
+
+    def _ask(self, call: ContractFunction, block: BlockIdentifier) -> Any:
+        with self._node.asked(call.fn_name):
+            # no contract makes this program ask some web site (EIP-3668)
+            return call.call(block_identifier=block, ccip_read_enabled=False)
 
     def _send(self, function: str, *arguments: object) -> Transaction:
         return self._transaction(self._execute(self._federation, function, *arguments))
@@ -262,7 +301,7 @@ class Web3Ledger(Ledger):
     def _execute(self, contract: Contract, function: str, *arguments: object) -> TxReceipt:
         account = self._account()
         call = contract.functions[function](*checked(function, arguments))
-        return Sending(self._node, account, call, function).send()
+        return Sending(self._node, account, call, function, self._confirmations).send()
 
     def _transaction(self, receipt: TxReceipt) -> Transaction:
         block = receipt["blockNumber"]
@@ -270,20 +309,27 @@ class Web3Ledger(Ledger):
         return Transaction(bytes(receipt["transactionHash"]), block, time, receipt["gasUsed"])
 
     def _scan(self, topics: list[Any], first: int) -> Iterator[LogReceipt]:
-        with self._node.asked("eth_blockNumber"):
-            last = self._node.web3.eth.block_number
+        last = self._node.head() if self._at is None else self._at
         return scan(lambda low, high: self._logs(topics, low, high), first, last)
 
     def _logs(self, topics: list[Any], first: int, last: int) -> list[LogReceipt]:
-        with self._node.asked("eth_getLogs"):
-            return self._node.web3.eth.get_logs(
-                {"address": self._federation.address, "topics": topics, "fromBlock": first, "toBlock": last}
-            )
+        place = self._federation.address
+        wanted: FilterParams = {"address": place, "topics": topics, "fromBlock": first, "toBlock": last}
+
+        def ask() -> list[LogReceipt]:
+            with self._node.asked("eth_getLogs"):
+                return self._node.web3.eth.get_logs(wanted)
+
+        return ask() if first < last else self._node.patiently(ask)
 
     def _time(self, log: LogReceipt) -> int:
+        """Newer nodes say it with the log, as the execution API has it; others are asked once for a block."""
+        stamp: object = log.get("blockTimestamp")
+        if stamp is not None:
+            return int(str(stamp), 0)
         block = bytes(log["blockHash"])
         if block not in self._block_times:
-            self._block_times[block] = self._node.block_time(log["blockNumber"])
+            self._block_times[block] = self._node.block_time(log["blockHash"])
         return self._block_times[block]
 
     def _sign(self, message: SignableMessage) -> bytes:

@@ -6,11 +6,12 @@ from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
 from typing import Any
 
+from eth_abi.exceptions import DecodingError
 from eth_utils.abi import event_abi_to_log_topic
-from web3.contract import Contract
 from web3.types import LogReceipt
 
-from fl.ledger.abi import FEDERATION, artifact, fields_of
+from fl.errors import LedgerUnavailable
+from fl.ledger.abi import FEDERATION, artifact, event_arguments, fields_of
 from fl.ledger.types import (
     Address,
     Admitted,
@@ -56,20 +57,26 @@ def topics(names: Collection[str]) -> dict[bytes, str]:
     return {topic: name for topic, name in _topics_of_all().items() if name in names}
 
 
-def task_event(contract: Contract, name: str, log: LogReceipt, time: int) -> Event:
-    """One log of `contract` as the event of that name; `time` is its block's."""
-    said = _arguments(contract, name, log)
+def task_event(name: str, log: LogReceipt, time: int) -> Event:
+    """One log of a federation as the event of that name; `time` is its block's.
+
+    Raises LedgerUnavailable for a log that no federation could have written.
+    """
+    said = _arguments(name, log)
     return TASK_EVENTS[name](_position(log, time), said["task"], said)
 
 
-def member_event(contract: Contract, name: str, log: LogReceipt, time: int) -> MemberEvent:
+def member_event(name: str, log: LogReceipt, time: int) -> MemberEvent:
     """As `task_event`, for an event about a member."""
-    return MEMBER_EVENTS[name](_position(log, time), _arguments(contract, name, log))
+    return MEMBER_EVENTS[name](_position(log, time), _arguments(name, log))
 
 
-def _arguments(contract: Contract, name: str, log: LogReceipt) -> Arguments:
-    arguments: Arguments = contract.events[name]().process_log(log)["args"]
-    return arguments
+def _arguments(name: str, log: LogReceipt) -> Arguments:
+    try:
+        return event_arguments(name, [bytes(topic) for topic in log["topics"]], bytes(log["data"]))
+    except DecodingError as error:
+        place = f"log {log['logIndex']} of block {log['blockNumber']}"
+        raise LedgerUnavailable(f"The node gave a {name} that no federation writes, {place}.") from error
 
 
 def _position(log: LogReceipt, time: int) -> Position:
@@ -80,9 +87,7 @@ def _position(log: LogReceipt, time: int) -> Position:
 
 
 def _task_created(at: Position, task: int, said: Arguments) -> Event:
-    params = said["params"]
-    struct = params._asdict() if hasattr(params, "_asdict") else params
-    return TaskCreated(at, task, TaskParams(**fields_of(struct)))
+    return TaskCreated(at, task, TaskParams(**fields_of(said["params"])))
 
 
 def _aggregator_set(at: Position, task: int, said: Arguments) -> Event:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import requests
 from eth_utils.address import to_checksum_address
-from web3 import HTTPProvider, Web3
+from web3 import Web3
 from web3.contract import Contract
 from web3.exceptions import (
     BadFunctionCallOutput,
@@ -21,17 +22,26 @@ from web3.exceptions import (
 )
 from web3.middleware import ExtraDataToPOAMiddleware
 from web3.providers import BaseProvider
-from web3.providers.rpc.utils import ExceptionRetryConfiguration
+from web3.types import BlockIdentifier
 
 from fl.errors import LedgerUnavailable, UsageError
 from fl.ledger.abi import artifact, refusal
+from fl.ledger.http import PAUSES, HttpProvider
 from fl.ledger.types import Address
+
+T = TypeVar("T")
+
+CHECK = "Check the address and the chain."
 
 _BLANK = re.compile(r"\s")
 
 
 class NodeRefused(LedgerUnavailable):
     """The node answered, with an error that is not the contract's."""
+
+
+class NoContract(LedgerUnavailable):
+    """What answers at the contract's address is not the contract."""
 
 
 class Node:
@@ -46,8 +56,18 @@ class Node:
         # consortium chains sign their blocks in an extraData longer than the main net's 32 bytes
         self.web3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)
         self.name = _shown(str(getattr(provider, "endpoint_uri", "")))
+        self.chain_id = self._chain()
+        self._seen: dict[Address, int] = {}
+
+    def _chain(self) -> int:
         with self.asked("eth_chainId"):
-            self.chain_id = self.web3.eth.chain_id
+            return int(self.web3.eth.chain_id)
+
+    def demand_chain(self) -> None:
+        """Raise LedgerUnavailable when the node is not on the chain any more that it was opened on."""
+        if (now := self._chain()) != self.chain_id:
+            message = f"{self.name} was on the chain {self.chain_id}, and is on the chain {now} now."
+            raise LedgerUnavailable(message, "Name a node of the task's own chain.")
 
     def contract(self, address: Address, name: str) -> Contract:
         """The contract at `address`, with the ABI of the artifact of that name."""
@@ -55,7 +75,7 @@ class Node:
             code = self.web3.eth.get_code(to_checksum_address(address), "pending")
         if not code:
             message = f"{self.name} has no contract at {address}; its chain's id is {self.chain_id}."
-            raise UsageError(message, "Check the address and the chain.")
+            raise UsageError(message, CHECK)
         return self.web3.eth.contract(
             to_checksum_address(address), abi=artifact(name).abi, decode_tuples=True
         )
@@ -64,15 +84,80 @@ class Node:
         """The pending block's time, in Unix seconds."""
         with self.asked("eth_getBlockByNumber"):
             try:
-                return self.web3.eth.get_block("pending")["timestamp"]
+                return int(self.web3.eth.get_block("pending")["timestamp"])
             except (Web3RPCError, BlockNotFound, KeyError):
                 # a node without a pending block: its next one is stamped by the wall clock
                 return max(self.web3.eth.get_block("latest")["timestamp"], int(time.time()))
 
-    def block_time(self, block: int) -> int:
+    def head(self) -> int:
+        """The newest mined block's number."""
+        with self.asked("eth_blockNumber"):
+            return int(self.web3.eth.block_number)
+
+    def nonce(self, address: str, block: BlockIdentifier) -> int:
+        """How many transactions an account has sent, as of a block."""
+        with self.asked("eth_getTransactionCount"):
+            return int(self.web3.eth.get_transaction_count(to_checksum_address(address), block))
+
+    def newest(self) -> tuple[int, int | None]:
+        """The newest block's number, and the wei that each unit of gas burns there (EIP-1559) if any does."""
+        with self.asked("eth_getBlockByNumber"):
+            block = self.web3.eth.get_block("latest")
+            base = block.get("baseFeePerGas")
+            return int(block["number"]), None if base is None else int(base)
+
+    def holds_code(self, address: Address, block: int) -> bool:
+        """Whether there was a contract at `address` as of a block; it never goes once it is there."""
+        if block >= self._seen.get(address, block + 1):
+            return True
+        with self.asked("eth_getCode"):
+            held = bool(self.web3.eth.get_code(to_checksum_address(address), block))
+        if held:
+            self._seen[address] = block
+        return held
+
+    def birth(self, address: Address) -> int:
+        """The first block with a contract at `address`; 0 when the node has forgotten how it was then."""
+        low, high = 0, self._seen.get(address) or self.head()
+        try:
+            while low < high:
+                middle = (low + high) // 2
+                low, high = (low, middle) if self.holds_code(address, middle) else (middle + 1, high)
+        except NodeRefused:
+            return 0
+        return low
+
+    def demand_whole_chain(self) -> None:
+        """Raise LedgerUnavailable while the node is still catching up with the chain."""
+        with self.asked("eth_syncing"):
+            state = self.web3.eth.syncing
+            # geth also speaks of syncing while it only indexes old transactions
+            if isinstance(state, bool) or state["currentBlock"] >= state["highestBlock"]:
+                return
+        message = f"{self.name} has read the chain up to block {state['currentBlock']}"
+        raise LedgerUnavailable(f"{message} of {state['highestBlock']}.", "Wait until it has it all.")
+
+    def takes_nothing_back(self) -> bool:
+        """Whether it is our embedded chain, where what is mined stays mined."""
+        try:
+            with self.asked("web3_clientVersion"):
+                return self.web3.client_version.startswith("fedledger/")
+        except NodeRefused:  # some providers tell nobody what they run
+            return False
+
+    def block_time(self, block: BlockIdentifier) -> int:
         """When a block was made, in Unix seconds."""
         with self.asked("eth_getBlockByNumber"):
-            return self.web3.eth.get_block(block)["timestamp"]
+            return int(self.web3.eth.get_block(block)["timestamp"])
+
+    def patiently(self, ask: Callable[[], T]) -> T:
+        """Ask again for what a node refuses: behind one address may be several, of which one lags behind."""
+        for pause in PAUSES:
+            try:
+                return ask()
+            except NodeRefused:
+                time.sleep(pause)
+        return ask()
 
     @contextmanager
     def asked(self, question: str) -> Iterator[None]:
@@ -80,28 +165,29 @@ class Node:
         try:
             yield
         except ContractLogicError as error:
+            if not _is_revert(error):
+                raise NodeRefused(f"{self.name} refused {question}: {_reason(error)}") from error
             raise refusal(_revert_data(error), question) from error
         except BadFunctionCallOutput as error:
-            message = f"{self.name} was asked about a contract that is no federation."
-            raise UsageError(message, "Check the address and the chain.") from error
+            self.demand_chain()
+            message = f"{self.name} does not answer {question} as the contract does."
+            raise NoContract(message, "Has the node lost its data, or is this another contract?") from error
         except Web3RPCError as error:
             raise NodeRefused(f"{self.name} refused {question}: {_reason(error)}") from error
-        except (Web3Exception, OSError, ValueError) as error:
-            message = f"{self.name} gave no sensible answer to {question} ({type(error).__name__})."
-            raise LedgerUnavailable(message, "Is the node running, and is this its RPC endpoint?") from error
+        # an answer of another shape than its method's makes web3 trip in many ways
+        except (Web3Exception, OSError, ValueError, TypeError, AttributeError, LookupError) as error:
+            message = f"{self.name} gave no sensible answer to {question} ({_kind(error)})."
+            raise LedgerUnavailable(message, _hint(error)) from error
 
 
-def http_provider(url: str, timeout: float = 30.0) -> HTTPProvider:
-    """A provider for a node's HTTP endpoint; requests time out after `timeout` seconds.
-
-    A connection that fails is tried three times within half a second.
+def http_provider(url: str, timeout: float = 30.0) -> HttpProvider:
+    """A provider for a node's HTTP endpoint; the node has `timeout` seconds for each answer.
 
     Raises UsageError for anything but an http or https URL.
     """
     if not _is_endpoint(url):
         raise UsageError(f"{url!r} is no RPC endpoint.", "It should look like http://127.0.0.1:8545.")
-    retry = ExceptionRetryConfiguration(errors=(requests.ConnectionError,), retries=3)
-    return HTTPProvider(url, request_kwargs={"timeout": timeout}, exception_retry_configuration=retry)
+    return HttpProvider(url, timeout)
 
 
 def _is_endpoint(url: str) -> bool:
@@ -120,11 +206,31 @@ def _shown(url: str) -> str:
     return f"The node at {parts.scheme}://{parts.hostname}{port}" if parts.hostname else "The embedded chain"
 
 
+def _is_revert(error: ContractLogicError) -> bool:
+    """Whether the contract refused; web3 also takes errors of the node for that, when their data are odd."""
+    if isinstance(error.data, str) and error.data.startswith("0x"):
+        return True
+    return not isinstance(error.data, dict) and "revert" in str(error.message).lower()
+
+
 def _revert_data(error: ContractLogicError) -> bytes:
     data = error.data
     return bytes.fromhex(data[2:]) if isinstance(data, str) and data.startswith("0x") else b""
 
 
-def _reason(error: Web3RPCError) -> str:
-    response = error.rpc_response
-    return str(response["error"]["message"]) if response and "error" in response else str(error)
+def _reason(error: Web3RPCError | ContractLogicError) -> str:
+    response = error.rpc_response if isinstance(error, Web3RPCError) else None
+    said = response["error"]["message"] if response and "error" in response else error.message or error
+    return str(said).removeprefix("execution reverted: ")  # which web3 puts before what it takes for a revert
+
+
+def _kind(error: Exception) -> str:
+    """What went wrong, without the address, in which there may be a key."""
+    said = error.response if isinstance(error, requests.HTTPError) else None
+    return type(error).__name__ if said is None else f"HTTP {said.status_code}"
+
+
+def _hint(error: Exception) -> str:
+    if _kind(error) == "HTTP 429":
+        return "It is asked more often than it allows: wait, or use a node of your own."
+    return "Is the node running, and is this its RPC endpoint?"

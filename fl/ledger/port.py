@@ -156,6 +156,14 @@ class Ledger(Protocol):
 
     # --- reading
 
+    def confirmed(self) -> Ledger:
+        """The contract as of the newest confirmed block, to read from: fixed, so that all answers agree.
+
+        `now()` there is that block's time. Where nothing is ever taken back (in memory, on the embedded
+        chain) it is the ledger itself. Raises LedgerUnavailable while the contract itself is not confirmed.
+        """
+        ...
+
     def now(self) -> int:
         """The time that a transaction sent now would see."""
         ...

@@ -29,6 +29,10 @@ _REPLACEMENT = {
 }
 
 
+NAME, VERSION = "fedledger", "1"
+"""The EIP-712 domain of every federation of this release."""
+
+
 def submission(
     chain_id: int, contract: Address, trainer: Address, task: int, round_: int, receipt: bytes
 ) -> SignableMessage:
@@ -67,4 +71,4 @@ def signer(message: SignableMessage, signature: bytes) -> Address | None:
 
 
 def _domain(chain_id: int, contract: Address) -> dict[str, object]:
-    return {"name": "fedledger", "version": "1", "chainId": chain_id, "verifyingContract": contract}
+    return {"name": NAME, "version": VERSION, "chainId": chain_id, "verifyingContract": contract}

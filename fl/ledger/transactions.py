@@ -3,101 +3,115 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, cast
 
 from eth_account.signers.local import LocalAccount
-from hexbytes import HexBytes
 from web3.contract.contract import ContractConstructor, ContractFunction
-from web3.exceptions import TimeExhausted
-from web3.types import TxParams, TxReceipt, Wei
+from web3.types import Nonce, TxParams, TxReceipt, Wei
 
 from fl.errors import LedgerUnavailable
-from fl.ledger.node import Node, NodeRefused
+from fl.ledger.node import NoContract, Node, NodeRefused
+from fl.ledger.pending import Pending
+from fl.ledger.waiting import Waiting
 
 # A node's estimate is exact for the block that it tried; a later one may have to write a fresh slot.
 HEADROOM = 4
 # EIP-7825: no transaction may use more gas than this.
 GAS_CAP = 2**24
-PATIENCE = 120.0
+# How often a nonce may be lost to another process that sends from the same account.
+RACES = 8
 
 
 @dataclass(frozen=True)
 class Sending:
-    """One call of a contract in the name of `account`; `name` is what people know it by."""
+    """One call of a contract in the name of `account`; `name` is what people know it by.
+
+    Programs that share an account may send at once; but the very same call, sent by two at the same moment,
+    is one transaction to the chain, and done once.
+    """
 
     node: Node
     account: LocalAccount
     call: ContractFunction | ContractConstructor
     name: str
+    confirmations: int = 0
 
     def send(self) -> TxReceipt:
-        """Have the call mined and return its receipt.
+        """Have the call mined and confirmed, and return its receipt.
 
         Raises Refused, before anything is sent where the node can tell, and LedgerUnavailable when the node
-        does not take the transaction or does not mine it within two minutes.
+        does not take the transaction, or the chain does not take it in time.
         """
-        gas = self._simulate()
-        sent = self._submit(self._prepare(gas))
-        receipt = self._wait(sent)
+        for _ in range(RACES):
+            pending = self._prepare(self._simulate())
+            receipt = Waiting(pending, self.confirmations).receipt() if self._submit(pending) else None
+            if receipt is not None:
+                return self._done(receipt)
+        message = f"Somebody else was quicker with each nonce of {self.account.address} for {self.name}."
+        raise LedgerUnavailable(message, "Let one program at a time send from one account.")
+
+    def _done(self, receipt: TxReceipt) -> TxReceipt:
         if receipt["status"] == 0:
             self._explain(receipt)
+        if not receipt["logs"]:  # whatever is called says so in an event
+            sent = receipt["transactionHash"].to_0x_hex()
+            message = f"The transaction {sent} ({self.name}) was mined, and no contract answered it."
+            raise NoContract(message, "Has the node lost its data, or is it on another chain?")
         return receipt
 
     def _simulate(self) -> int:
         """The gas limit to send with. Estimating runs the call on the pending block, so it also refuses."""
         with self.node.asked(self.name):
-            estimate = self.call.estimate_gas({"from": self.account.address}, "pending")
+            estimate = int(self.call.estimate_gas({"from": self.account.address}, "pending"))
         return min(estimate + estimate // HEADROOM, GAS_CAP)
 
-    def _prepare(self, gas: int) -> TxParams:
-        eth = self.node.web3.eth
-        with self.node.asked("the next nonce and the fees"):
-            envelope: TxParams = {
-                "from": self.account.address,
-                "chainId": self.node.chain_id,
-                # from the chain each time: another process may use the same account
-                "nonce": eth.get_transaction_count(self.account.address, "pending"),
-                "gas": gas,
-                "value": Wei(0),
-                **self._fees(),
-            }
-            return self.call.build_transaction(envelope)
+    def _prepare(self, gas: int) -> Pending:
+        head, base = self.node.newest()
+        envelope: TxParams = {
+            "from": self.account.address,
+            "chainId": self.node.chain_id,
+            # from the chain each time: another process may use the same account
+            "nonce": Nonce(self.node.nonce(self.account.address, "pending")),
+            "gas": gas,
+            "value": Wei(0),
+            **self._fees(base),
+        }
+        transaction = cast(dict[str, Any], self.call.build_transaction(envelope))
+        return Pending(self.node, self.account, self.name, transaction, head)
 
-    def _fees(self) -> TxParams:
+    def _fees(self, base: int | None) -> TxParams:
         """The node's tip over twice the base fee (EIP-1559), or its gas price where there is no base fee."""
         eth = self.node.web3.eth
-        base = eth.get_block("latest").get("baseFeePerGas")
-        if base is None:
-            return {"gasPrice": eth.gas_price}
-        tip = eth.max_priority_fee
-        return {"maxPriorityFeePerGas": tip, "maxFeePerGas": Wei(2 * base + tip)}
+        with self.node.asked("the fees"):
+            if base is None:
+                return {"gasPrice": Wei(int(eth.gas_price))}
+            tip = Wei(int(eth.max_priority_fee))
+            return {"maxPriorityFeePerGas": tip, "maxFeePerGas": Wei(2 * base + tip)}
 
-    def _submit(self, transaction: TxParams) -> HexBytes:
-        signed = self.account.sign_transaction(transaction)  # type: ignore[arg-type]  # a TxParams is such a dict
+    def _submit(self, pending: Pending) -> bool:
+        """Give it to the node. False: the node already has another transaction with this nonce."""
         try:
-            with self.node.asked(self.name):
-                return self.node.web3.eth.send_raw_transaction(signed.raw_transaction)
-        except NodeRefused:
-            # nodes word this one each in their own way
-            self._demand_coin(transaction)
+            pending.broadcast()
+        except NodeRefused:  # nodes word this each in their own way, so that only the chain tells why
+            if pending.known():  # an earlier try was taken, and its answer lost
+                return True
+            if self.node.nonce(self.account.address, "pending") != pending.nonce:
+                return False
+            self.node.demand_chain()
+            self._demand_coin(pending)
             raise
+        except LedgerUnavailable:  # once signed it may have arrived: whoever waits for it finds out
+            if not pending.signed:
+                raise
+        return True
 
-    def _demand_coin(self, transaction: TxParams) -> None:
-        price = transaction["maxFeePerGas"] if "maxFeePerGas" in transaction else transaction["gasPrice"]
-        cost = transaction["gas"] * int(price)
+    def _demand_coin(self, pending: Pending) -> None:
+        cost = pending.transaction["gas"] * pending.price
         with self.node.asked("eth_getBalance"):
-            balance = self.node.web3.eth.get_balance(self.account.address, "pending")
+            balance = int(self.node.web3.eth.get_balance(self.account.address, "pending"))
         if balance < cost:
             message = f"{self.account.address} has {balance} wei, and gas for {self.name} may cost {cost}."
             raise LedgerUnavailable(message, "Send it some of the chain's own coin.")
-
-    def _wait(self, sent: HexBytes) -> TxReceipt:
-        with self.node.asked(self.name):
-            try:
-                return self.node.web3.eth.wait_for_transaction_receipt(sent, PATIENCE)
-            except TimeExhausted as error:
-                message = f"{self.node.name} did not mine {sent.to_0x_hex()} ({self.name}) in {PATIENCE:g} s."
-                hint = "It still may: look for it before sending it again."
-                raise LedgerUnavailable(message, hint) from error
 
     def _explain(self, receipt: TxReceipt) -> None:
         """Something changed between simulation and mining: run the call again where it was refused."""

@@ -153,7 +153,7 @@ def test_a_transaction_that_is_not_mined_is_not_waited_for_for_ever(tmp_path, mo
     with EmbeddedNode.create(tmp_path / "chain.db", alloc=alloc, virtual_time=True) as node:
         contract, _ = deploy(EmbeddedProvider(node), OWNER)
         owner = Web3Ledger(Idle(node), contract, OWNER)
-        monkeypatch.setattr("fl.ledger.transactions.PATIENCE", 0.01)
+        monkeypatch.setattr("fl.ledger.waiting.PATIENCE", 0.01)
         with pytest.raises(LedgerUnavailable, match=r"did not mine 0x\w{64} \(setPaused\)"):
             owner.set_paused(True)
 
@@ -168,11 +168,3 @@ def test_one_account_used_by_two_ledgers_never_repeats_a_nonce(provider, deploye
 def test_a_transaction_that_nobody_sent_has_no_gas(provider, deployed):
     with pytest.raises(LedgerUnavailable, match="knows no transaction 0xabab"):
         Web3Ledger(provider, deployed.contract).gas(b"\xab" * 32)
-
-
-def test_events_about_members_are_read_from_the_block_that_was_named(provider, deployed):
-    owner = Web3Ledger(provider, deployed.contract, OWNER)
-    owner.admit(Address(SPONSOR.address), bytes(32))
-    later = owner.remove(Address(SPONSOR.address)).block
-    assert len(owner.member_history()) == 2
-    assert len(Web3Ledger(provider, deployed.contract, since=later).member_history()) == 1

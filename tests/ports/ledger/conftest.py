@@ -1,34 +1,32 @@
-"""The same federation on each ledger: named actors, one funded token, time that only tests move."""
+"""The same federation on each ledger: named actors, one funded token, time that tests move."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from pathlib import Path
 
 import pytest
-import rlp
 from eth_account.signers.local import LocalAccount
-from eth_utils.address import to_canonical_address, to_checksum_address
-from eth_utils.crypto import keccak
+from grounds import ACTORS, KINDS, Fresh, Ground
+from web3.providers import BaseProvider
 
-from fl.chain.node import EmbeddedNode
-from fl.chain.provider import EmbeddedProvider
 from fl.errors import Refused
-from fl.ledger.accounts import account_from_seed
-from fl.ledger.contract import Web3Ledger
-from fl.ledger.deploy import deploy, mint
-from fl.ledger.memory import MemoryFederation
 from fl.ledger.port import Ledger
-from fl.ledger.types import FULL_QUALITY, Address, Entry, Result, RoundClosed, TaskParams, UpdateSubmitted
+from fl.ledger.types import (
+    FULL_QUALITY,
+    Address,
+    Entry,
+    Position,
+    Result,
+    RoundClosed,
+    TaskParams,
+    UpdateSubmitted,
+)
 
-START = 1_700_000_000
-CHAIN_ID = 31337
-RICHES = 10_000
-NAMES = ("owner", "aggregator", "sponsor", "ada", "bert", "cleo", "stranger")
-ACTORS = {name: account_from_seed(b"ledger suite", name) for name in NAMES}
+# where a second costs a block
+MINUTES = {"window": 60, "close_window": 60, "settle_delay": 5}
 
 
 def digest(text: str) -> bytes:
@@ -45,6 +43,10 @@ class World:
     kind: str
     open_as: Callable[[LocalAccount | None], Ledger]
     set_time: Callable[[int], None]
+    provider: BaseProvider | None
+    window: int = 3_600
+    close_window: int = 600
+    settle_delay: int = 60
     digest = staticmethod(digest)
 
     def __getattr__(self, name: str) -> Ledger:
@@ -61,7 +63,18 @@ class World:
         return ACTORS[name]
 
     def wait(self, seconds: int) -> None:
+        """The next transaction comes so much later than it would."""
         self.set_time(self.nobody.now() + seconds)
+
+    def at(self, moment: int) -> None:
+        """The next transaction is stamped `moment`."""
+        if moment > self.nobody.now():
+            self.set_time(moment)
+        assert self.nobody.now() == moment
+
+    def last(self, task: int) -> Position:
+        """Where and when the task's last event happened."""
+        return self.nobody.history(task)[-1].at
 
     # --- tasks and members
 
@@ -73,9 +86,9 @@ class World:
             sponsor=self.address("sponsor"),
             reward=1_000,
             quorum=1,
-            window=3_600,
-            close_window=600,
-            settle_delay=60,
+            window=self.window,
+            close_window=self.close_window,
+            settle_delay=self.settle_delay,
         )
         return replace(usual, **changes)
 
@@ -140,7 +153,8 @@ class World:
         return closed
 
     def settle(self, closed: RoundClosed) -> None:
-        self.set_time(max(self.nobody.now(), closed.settle_after))
+        if self.nobody.now() < closed.settle_after:
+            self.set_time(closed.settle_after)
         self.stranger.settle_round(closed.task, closed.round, closed.settle_after, closed.entries)
 
     def paid(self, *names: str, **marks: tuple[int, int]) -> int:
@@ -150,54 +164,45 @@ class World:
         return task
 
 
-def memory_world() -> World:
-    owner = ACTORS["owner"].address
-    # what the chain gives to the second contract that this owner deploys
-    contract = to_checksum_address(keccak(rlp.encode([to_canonical_address(owner), 1]))[12:])
-    federation = MemoryFederation(Address(owner), chain_id=CHAIN_ID, contract=contract, time=START)
-    federation.mint(Address(ACTORS["sponsor"].address), RICHES)
-    return _approved(World("memory", federation.as_account, federation.set_time))
+@pytest.fixture(scope="session")
+def grounds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Ground]]:
+    """Gives out fresh federations by kind; a node is started when it is first asked for."""
+    started: dict[str, Fresh] = {}
+    with ExitStack() as stack:
 
+        def fresh(kind: str) -> Ground:
+            if kind not in started:
+                started[kind] = stack.enter_context(KINDS[kind](tmp_path_factory.mktemp(kind)))
+            return started[kind]()
 
-def chain_world(folder: Path) -> tuple[World, EmbeddedNode]:
-    alloc = {actor.address: 10**21 for actor in ACTORS.values()}
-    node = EmbeddedNode.create(
-        folder / "chain.db", chain_id=CHAIN_ID, alloc=alloc, genesis_time=START, virtual_time=True
-    )
-    provider = EmbeddedProvider(node)
-    owner = ACTORS["owner"]
-    contract, token = deploy(provider, owner)
-    mint(provider, owner, token, Address(ACTORS["sponsor"].address), RICHES)
-    world = World("web3", lambda account: Web3Ledger(provider, contract, account), node.set_time)
-    return _approved(world), node
-
-
-def _approved(world: World) -> World:
-    world.sponsor.approve(RICHES)
-    return world
+        yield fresh
 
 
 @pytest.fixture
-def new_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], World]]:
-    """Makes fresh federations by kind, "memory" or "web3"."""
-    nodes = []
-
-    def make(kind: str) -> World:
-        if kind == "memory":
-            return memory_world()
-        world, node = chain_world(tmp_path_factory.mktemp("chain"))
-        nodes.append(node)
-        return world
-
-    yield make
-    for node in nodes:
-        node.close()
+def new_world(grounds: Callable[[str], Ground]) -> Callable[[str], World]:
+    """Makes fresh federations by kind; in memory and on the embedded chain as many as are wanted at once."""
+    return lambda kind: World(kind, *grounds(kind), **(MINUTES if kind == "geth" else {}))
 
 
-@pytest.fixture(params=["memory", pytest.param("web3", marks=pytest.mark.slow)])
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what takes `world` on each ledger, or on those that its module names in LEDGERS."""
+    if "world" in metafunc.fixturenames:
+        kinds = getattr(metafunc.module, "LEDGERS", tuple(KINDS))
+        slow = [kind if kind == "memory" else pytest.param(kind, marks=pytest.mark.slow) for kind in kinds]
+        metafunc.parametrize("world", slow, indirect=True)
+
+
+@pytest.fixture
 def world(request: pytest.FixtureRequest, new_world: Callable[[str], World]) -> World:
-    """The federation on one ledger; every test that takes it runs on both."""
+    """The federation on one ledger."""
     return new_world(request.param)
+
+
+@pytest.fixture
+def provider(world: World) -> BaseProvider:
+    """The node under the ledger."""
+    assert world.provider is not None
+    return world.provider
 
 
 @pytest.fixture

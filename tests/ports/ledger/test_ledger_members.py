@@ -1,4 +1,4 @@
-"""The ledger port, on every ledger: membership, payees and withdrawals."""
+"""The ledger port: membership, payees and withdrawals."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import pytest
 from fl.errors import UsageError
 from fl.ledger.types import INITIAL_REPUTATION, Address, Member
 
+# rules of the contract alone, which no node has a part in: the other modules are for all of them
+LEDGERS = ("memory", "web3", "anvil")
 NOBODY = Address("0x" + "00" * 20)
 
 

@@ -33,10 +33,10 @@ def test_only_a_closed_round_is_settled_with_what_it_was_closed_with(world, refu
 def test_a_round_is_settled_from_the_second_named_and_once(world, refused):
     task, round_ = world.sealed("ada")
     closed = world.close(task, round_)
-    world.wait(59)
+    world.at(closed.settle_after - 1)
     with refused("TooEarly"):
         world.stranger.settle_round(task, round_, closed.settle_after, closed.entries)
-    world.wait(1)
+    world.at(closed.settle_after)
     world.settle(closed)
     assert world.nobody.outcome(task, round_) == Outcome(Stage.SETTLED)
     with refused("NotPending"):
@@ -59,7 +59,7 @@ def test_shares_that_sum_to_zero_pay_nobody(world):
 
 def test_reputation_follows_quality_and_absence_of_a_rating_leaves_it(world):
     task, round_ = world.sealed("ada", "bert", "cleo")
-    world.wait(301)
+    world.wait(world.close_window // 2 + 1)
     world.settle(world.close(task, round_, bert=(0, UNAVAILABLE), cleo=(0, UNRATED)))
     reputations = [world.nobody.member(world.address(name)).reputation for name in ("ada", "bert", "cleo")]
     assert reputations == [5_625, 4_375, 5_000]
@@ -134,10 +134,11 @@ def test_a_round_fails_only_while_open_and_once_sealed(world, refused):
     round_ = world.open(task)
     with refused("WrongRound"):
         world.aggregator.fail_round(task, round_ + 1, bytes(32))
-    world.wait(3_600)
+    deadline = world.nobody.task(task).deadline
+    world.at(deadline)
     with refused("TooEarly"):
         world.aggregator.fail_round(task, round_, bytes(32))
-    world.wait(1)
+    world.at(deadline + 1)
     world.aggregator.fail_round(task, round_, world.digest("nobody came"))
     assert world.nobody.outcome(task, round_) == Outcome(Stage.FAILED)
 
@@ -145,10 +146,11 @@ def test_a_round_fails_only_while_open_and_once_sealed(world, refused):
 def test_an_outsider_fails_a_round_only_after_the_close_window(world, refused):
     task = world.seated("ada")
     round_ = world.open(task)
-    world.wait(3_600 + 600)
+    end = world.nobody.task(task).deadline + world.close_window
+    world.at(end)
     with refused("TooEarly"):
         world.stranger.fail_round(task, round_, bytes(32))
-    world.wait(1)
+    world.at(end + 1)
     world.stranger.fail_round(task, round_, bytes(32))
     known = world.nobody.task(task)
     assert (known.open, known.pool, known.weights) == (False, 5_000, world.digest("initial weights"))

@@ -54,7 +54,7 @@ def test_opening_reserves_the_reward_and_says_who_is_expected_until_when(world):
     world.open(task)
     known = world.nobody.task(task)
     assert (known.round, known.open, known.expected, known.submitted) == (1, True, 2, 0)
-    assert (known.pool, known.deadline) == (4_000, world.nobody.now() + 3_600)
+    assert (known.pool, known.deadline) == (4_000, world.last(task).time + world.window)
     assert known.opened_at > known.created_at
     announcement = world.digest("announcement 1")
     seed = digests.seed(world.nobody.chain_id, world.nobody.contract, task, 1, announcement)
@@ -106,9 +106,10 @@ def test_who_left_and_joined_again_is_expected_only_later(world, refused):
 def test_the_deadline_itself_is_in_time_and_a_second_later_is_late(world, refused):
     task = world.seated("ada", "bert")
     round_ = world.open(task)
-    world.wait(3_600)
+    deadline = world.nobody.task(task).deadline
+    world.at(deadline)
     world.submit(task, round_, "ada")
-    world.wait(1)
+    world.at(deadline + 1)
     with refused("Late"):
         world.submit(task, round_, "bert")
 
@@ -119,12 +120,12 @@ def test_submissions_are_folded_in_order_and_the_last_one_seals(world, refused):
     start = world.nobody.task(task).accumulator
     world.submit(task, round_, "bert")
     assert not world.nobody.task(task).sealed(world.nobody.now())
-    world.wait(100)
+    world.wait(10)
     world.submit(task, round_, "ada")
     known = world.nobody.task(task)
     folded = [(world.address(name), world.digest(f"receipt 1 of {name}")) for name in ("bert", "ada")]
     assert known.accumulator == digests.accumulate(start, folded)
-    assert (known.submitted, known.deadline) == (2, world.nobody.now())
+    assert (known.submitted, known.deadline) == (2, world.last(task).time)
     assert known.sealed(world.nobody.now())
 
 
@@ -202,7 +203,7 @@ def test_a_receipt_is_revealed_only_of_a_sealed_round_that_was_opened(world, ref
     world.submit(task, round_, "ada")
     with refused("TooEarly"):
         world.ada.reveal(task, round_, world.address("ada"), receipt)
-    world.wait(3_601)
+    world.at(world.nobody.task(task).deadline + 1)
     world.ada.reveal(task, round_, world.address("ada"), receipt)
     assert world.nobody.history(task)[-1].receipt == receipt
 
@@ -227,14 +228,14 @@ def test_only_the_aggregator_closes_and_only_the_open_round_once_sealed(world, r
 def test_the_close_window_ends_with_its_last_second(world, refused):
     task, round_ = world.sealed("ada")
     result = world.result(task, round_)
-    world.wait(601)
+    world.at(world.nobody.task(task).deadline + world.close_window + 1)
     with refused("Late"):
         world.aggregator.close_round(task, round_, result)
 
 
 def test_the_last_second_of_the_close_window_is_in_time(world):
     task, round_ = world.sealed("ada")
-    world.wait(600)
+    world.at(world.nobody.task(task).deadline + world.close_window)
     assert world.close(task, round_).round == round_
 
 
@@ -272,10 +273,11 @@ def test_a_round_closes_only_with_enough_accepted_and_with_weights(world, refuse
 
 def test_nobody_is_unavailable_before_half_the_close_window(world, refused):
     task, round_ = world.sealed("ada", "bert")
-    world.wait(300)
+    half = world.nobody.task(task).deadline + world.close_window // 2
+    world.at(half)
     with refused("UnavailableTooEarly"):
         world.close(task, round_, bert=(0, UNAVAILABLE))
-    world.wait(1)
+    world.at(half + 1)
     world.close(task, round_, bert=(0, UNAVAILABLE))
 
 
@@ -283,7 +285,7 @@ def test_closing_puts_the_weights_in_force_and_keeps_a_digest_of_the_result(worl
     task, round_ = world.sealed("ada", "bert")
     world.wait(9)
     closed = world.close(task, round_, ada=(3, 10_000))
-    assert closed.settle_after == world.nobody.now() + 60
+    assert closed.settle_after == closed.at.time + world.settle_delay
     known = world.nobody.task(task)
     assert (known.weights, known.open, known.pool) == (world.digest("weights 1"), False, 4_000)
     digest = digests.outcome_digest(closed.settle_after, closed.entries)

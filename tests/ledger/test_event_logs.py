@@ -1,0 +1,58 @@
+"""Logs become events: with the time that the node gives, and none but the federation's own."""
+
+from __future__ import annotations
+
+import pytest
+from ledger_scene import ACTORS, RICHES, prepare
+from twins import Template
+from web3.datastructures import AttributeDict
+
+from fl.chain.node import EmbeddedNode
+from fl.chain.provider import EmbeddedProvider
+from fl.errors import LedgerUnavailable
+from fl.ledger import events
+from fl.ledger.contract import Web3Ledger
+
+
+@pytest.fixture(scope="module")
+def federation(tmp_path_factory):
+    template = Template.make(tmp_path_factory.mktemp("logs") / "chain.sqlite", ACTORS, RICHES, prepare)
+    with EmbeddedNode.open(template.path) as node:
+        yield node, template.contract
+
+
+class Terse(EmbeddedProvider):
+    """A node that gives no time with a log, as older ones do."""
+
+    def make_request(self, method, params):
+        response = super().make_request(method, params)
+        if method == "eth_getLogs":
+            for log in response["result"]:
+                del log["blockTimestamp"]
+        return response
+
+
+def test_a_node_that_gives_no_time_with_its_logs_is_asked_for_it(federation):
+    node, contract = federation
+    ledger, terse = Web3Ledger(EmbeddedProvider(node), contract), Web3Ledger(Terse(node), contract)
+    assert ledger.history(1) == terse.history(1)
+    assert ledger.member_history() == terse.member_history()
+
+
+@pytest.mark.parametrize(
+    ("topics", "data"),
+    [
+        ([bytes(32)], bytes(32)),
+        ([bytes(32)] * 5, bytes(32)),
+        ([bytes(32)] * 4, bytes(31)),
+        ([bytes(32)] * 3 + [b"\xff" * 32], bytes(32)),
+        ([bytes(32)] * 4, b""),
+    ],
+)
+def test_a_log_that_no_federation_writes_is_no_event_but_a_nodes_fault(topics, data):
+    """A submission has three topics after its name, the last an address, and one word of data."""
+    log = AttributeDict(
+        {"topics": topics, "data": data, "blockNumber": 7, "logIndex": 3, "transactionHash": bytes(32)}
+    )
+    with pytest.raises(LedgerUnavailable, match="log 3 of block 7"):
+        events.task_event("UpdateSubmitted", log, time=0)
