@@ -1,4 +1,4 @@
-"""How hard hypothesis looks: at the same few examples each time, or with HYPOTHESIS_PROFILE=deep at many new ones.
+"""How hard hypothesis looks: at the same examples each time, or, in the profile `deep`, at many new ones.
 
 Importing this module loads the profile. A test that needs more or fewer examples than the profile has says so
 with `effort`, for both.
@@ -19,7 +19,7 @@ settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.register_profile(
     DEEP,
     deadline=None,
-    max_examples=20_000,
+    max_examples=2_000,
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 )

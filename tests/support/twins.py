@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from fl.ledger.contract import Web3Ledger
 from fl.ledger.deploy import deploy, mint
 from fl.ledger.memory import MemoryFederation
 from fl.ledger.port import Ledger
-from fl.ledger.types import Address, Transaction
+from fl.ledger.types import Address, Event, MemberEvent, Task, Transaction
 
 START = 1_700_000_000
 CHAIN_ID = 31337
@@ -75,6 +75,7 @@ class Twins:
         shutil.copy(template.path, path)
         self.calls = calls
         self.actors = template.actors
+        self.contract = template.contract
         self._memory = template.memory()
         self._node = EmbeddedNode.open(path)
         provider = EmbeddedProvider(self._node)
@@ -82,8 +83,8 @@ class Twins:
             name: (self._memory.as_account(actor), Web3Ledger(provider, template.contract, actor))
             for name, actor in self.actors.items()
         }
-        self.model, self._chain = self._ledgers[template_owner(template)]
-        # every accepted call is one block on either, so that only where they began differs
+        self.model, self._chain = next(iter(self._ledgers.values()))
+        # every accepted call is a block of its own on both: they differ in where they began, and no more
         self._offset = self._chain.task(1).created_at - self.model.task(1).created_at
 
     def close(self) -> None:
@@ -91,57 +92,57 @@ class Twins:
         self._node.close()
         self._node.path.unlink()
 
-    def address(self, name: str) -> Address:
-        """Whose address it is; for a name of nobody, the text itself."""
-        return Address(self.actors[name].address) if name in self.actors else Address(name)
-
     def set_time(self, moment: int) -> None:
         """Move both clocks."""
         self._memory.set_time(moment)
         self._node.set_time(moment)
-        self.same("now")
 
-    # --- calling
+    def call(self, caller: str, verb: str, *arguments: Any) -> Any:
+        """Call both in somebody's name, demand the same answer, and return it, or None for a refusal."""
+        return self._both(self._ledgers[caller], verb, arguments)
 
-    def call(self, caller: str, verb: str, *arguments: Any) -> bool:
-        """Call both in somebody's name, demand the same answer, and say whether they accepted."""
-        of_memory, of_chain = (_answer(ledger, verb, arguments) for ledger in self._ledgers[caller])
-        assert self._shown(of_memory, self._offset) == self._shown(of_chain), (caller, verb, arguments)
-        self.calls[verb, of_memory[0] if of_memory[0] != "refused" else of_memory[1]] += 1
-        return of_memory[0] == "done"
+    def read(self, verb: str, *arguments: Any) -> Any:
+        """As `call`, in nobody's name in particular."""
+        return self._both((self.model, self._chain), verb, arguments)
 
-    def same(self, verb: str, *arguments: Any) -> Any:
-        """Read from both and demand the same."""
-        of_memory, of_chain = (_answer(ledger, verb, arguments) for ledger in (self.model, self._chain))
-        assert self._shown(of_memory, self._offset) == self._shown(of_chain), (verb, arguments)
+    def history(self, task: int, since: int = 0) -> Any:
+        """The events of a task, from a block of the model's on."""
+        of_memory, of_chain = (
+            _answer(ledger, "history", (task, block))
+            for ledger, block in ((self.model, since), (self._chain, since + self._offset))
+        )
+        assert _comparable(of_memory, self._offset) == _comparable(of_chain, 0), (task, since)
         return of_memory[1]
 
-    def _shown(self, answer: tuple[Any, ...], offset: int = 0) -> Any:
-        return [_comparable(part, offset) for part in answer]
+    def _both(self, ledgers: tuple[Ledger, Ledger], verb: str, arguments: tuple[Any, ...]) -> Any:
+        of_memory, of_chain = (_answer(ledger, verb, arguments) for ledger in ledgers)
+        assert _comparable(of_memory, self._offset) == _comparable(of_chain, 0), (verb, arguments)
+        kind, said = of_memory
+        self.calls[verb, kind if kind != "refused" else said[0]] += 1
+        return said if kind == "accepted" else None
 
 
-def template_owner(template: Template) -> str:
-    return next(iter(template.actors))
-
-
-def _answer(ledger: Ledger, verb: str, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+def _answer(ledger: Ledger, verb: str, arguments: tuple[Any, ...]) -> tuple[str, Any]:
     try:
-        return "done", getattr(ledger, verb)(*arguments)
+        return "accepted", getattr(ledger, verb)(*arguments)
     except Refused as refused:
-        return "refused", refused.name, refused.arguments
+        return "refused", (refused.name, *refused.arguments)
     except UsageError as wrong:
-        return "usage", wrong.message
+        return "wrong usage", wrong.message
 
 
-def _comparable(part: Any, offset: int) -> Any:
-    """What two ledgers must agree on: everything but gas, hashes and the number of the first block."""
-    match part:
-        case Transaction():
-            return part.block + offset, part.time
+def _comparable(said: Any, offset: int) -> Any:
+    """What two ledgers must agree on: all but gas, hashes, and the number of the first block."""
+    match said:
         case tuple():
-            return [_comparable(item, offset) for item in part]
-    if hasattr(part, "created_at"):
-        return replace(part, created_at=part.created_at + offset, opened_at=part.opened_at and part.opened_at + offset)
-    if hasattr(part, "facts"):
-        return type(part), part.facts(), part.at.block + offset, part.at.time
-    return part
+            return [_comparable(part, offset) for part in said]
+        case Transaction():
+            return said.block + offset, said.time
+        case Task():
+            return vars(said) | {
+                "created_at": said.created_at + offset,
+                "opened_at": said.opened_at and said.opened_at + offset,
+            }
+        case Event() | MemberEvent():
+            return type(said), said.facts(), said.at.block + offset, said.at.time
+    return said

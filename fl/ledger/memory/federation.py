@@ -205,6 +205,9 @@ class MemoryLedger(Ledger):
 
     # --- reading
 
+    def confirmed(self) -> Ledger:
+        return self
+
     def now(self) -> int:
         return self._state.time
 

@@ -138,18 +138,16 @@ class Rounds:
         state.emit(RoundClosed(state.here(), task, *facts))
 
     def _check_result(self, known: Task, task: int, result: Result) -> None:
-        self._check_entries(known, result.entries)
-        require(len(result.entries) == len(result.receipts), "Incomplete")
-        submissions = zip((entry.trainer for entry in result.entries), result.receipts, strict=True)
-        start = self._seed(task, known.round, result.announcement)
-        require(digests.accumulate(start, submissions) == known.accumulator, "Incomplete")
-        require(result.weights != ZERO, "BadParams")
-
-    def _check_entries(self, known: Task, entries: Sequence[Entry]) -> None:
+        entries = result.entries
+        require(len(entries) == len(result.receipts) == known.submitted, "Incomplete")
         for index, entry in enumerate(entries):
             require(_well_formed(entry), "BadEntry", index)
+        submissions = zip((entry.trainer for entry in entries), result.receipts, strict=True)
+        start = self._seed(task, known.round, result.announcement)
+        require(digests.accumulate(start, submissions) == known.accumulator, "Incomplete")
         qualities = [entry.quality for entry in entries]
         require(qualities.count(FULL_QUALITY) >= known.quorum, "BelowQuorum")
+        require(result.weights != ZERO, "BadParams")
         late = self._state.time > known.deadline + known.close_window // 2
         require(late or UNAVAILABLE not in qualities, "UnavailableTooEarly")
 

@@ -91,9 +91,9 @@ class Tasks:
         state, token = self._state, self._token
         known = state.known(task)
         require(not known.ended, "TaskHasEnded")
-        before = token.balance(state.contract)
+        token.demand_from(state.contract, sender, amount)
+        require(token.balance(state.contract) + amount < 2**128, "WrongAmount")
         token.transfer_from(state.contract, sender, state.contract, amount)
-        require(before + amount < 2**128, "WrongAmount")
         state.tasks[task] = replace(known, pool=known.pool + amount)
         state.emit(Funded(state.here(), task, sender, amount))
 

@@ -31,15 +31,23 @@ class Token:
 
     def transfer(self, sender: Address, to: Address, amount: int) -> None:
         """Move `amount`. Refused: ERC20InsufficientBalance."""
-        balance = self.balance(sender)
-        require(balance >= amount, "ERC20InsufficientBalance", sender, balance, amount)
-        self._balances[sender] = balance - amount
+        self._demand(sender, amount)
+        self._balances[sender] -= amount
         self._balances[to] += amount
 
     def transfer_from(self, spender: Address, owner: Address, to: Address, amount: int) -> None:
-        """Move `amount` of what `owner` allowed. Refused: ERC20InsufficientAllowance or as `transfer`."""
+        """Move `amount` of what `owner` allowed. Refused: as `demand_from`."""
+        self.demand_from(spender, owner, amount)
+        self.transfer(owner, to, amount)
+        if self._allowances[owner, spender] != UNLIMITED:
+            self._allowances[owner, spender] -= amount
+
+    def demand_from(self, spender: Address, owner: Address, amount: int) -> None:
+        """Refused: ERC20InsufficientAllowance, ERC20InsufficientBalance."""
         allowance = self._allowances[owner, spender]
         require(allowance >= amount, "ERC20InsufficientAllowance", spender, allowance, amount)
-        self.transfer(owner, to, amount)
-        if allowance != UNLIMITED:
-            self._allowances[owner, spender] = allowance - amount
+        self._demand(owner, amount)
+
+    def _demand(self, holder: Address, amount: int) -> None:
+        balance = self.balance(holder)
+        require(balance >= amount, "ERC20InsufficientBalance", holder, balance, amount)

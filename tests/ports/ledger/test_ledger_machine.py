@@ -1,323 +1,371 @@
 """Any sequence of calls gets the same answers, refusals and events from the model and from the contract.
 
-A state machine (hypothesis) calls every verb of the port on both, in everybody's name, for several tasks at
-once. Arguments come from the model's state, so that rounds get on; some are then made wrong, and bounds of times,
-numbers and amounts come up as often as what lies between them.
+A state machine calls every verb of the port on both, in everybody's name, for several tasks at once.
+Arguments come from the model's state, so that rounds get on; some are then made wrong, and the bounds of
+times, numbers and amounts come up as often as what lies between them.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import replace
-from hashlib import sha256
-from itertools import count
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
-    RuleBasedStateMachine,
     initialize,
     multiple,
-    precondition,
     rule,
     run_state_machine_as_test,
 )
-from profiles import DEEP, NAME, effort
-from twins import Template, Twins
-
-from fl.ledger.types import (
-    FULL_QUALITY,
-    REFUSED_QUALITY,
-    UNAVAILABLE,
-    UNRATED,
-    Address,
-    Entry,
-    Result,
-    Stage,
-    TaskParams,
-    UpdateSubmitted,
+from ledger_arguments import (
+    LARGEST,
+    Mark,
+    amounts,
+    announcement,
+    digest,
+    flawed,
+    flaws,
+    marks,
+    mostly,
+    numbers,
+    params,
+    result_of,
+    steps,
+    twisted,
+    twists,
+    words,
 )
+from ledger_scene import (
+    ACTORS,
+    CALLERS,
+    ELSEWHERE,
+    HEIRS,
+    PEOPLE,
+    RICHES,
+    TRAINERS,
+    Scene,
+    prepare,
+    reachable_errors,
+    receipt,
+)
+from profiles import DEEP, NAME, effort
+from twins import Template
 
-NOBODY = "0x" + "00" * 20
-TRAINERS = ("ada", "bert", "cleo", "dora")
-HEIRS = ("eve", "finn")
-ACTORS = ("owner", "aggregator", "deputy", "sponsor", "stranger", *TRAINERS, *HEIRS)
-PEOPLE = (*ACTORS, NOBODY)
-RICHES = {"sponsor": 2**128 + 10**6, "stranger": 500}
-ENDLESS = 2**256 - 1
-ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141  # of secp256k1
+from fl.ledger.types import Address, Result, RoundClosed, UpdateSubmitted
 
-EVENTS_OF_MEMBERS = ("admit", "remove", "replace", "set_payee", "withdraw")
-
-
-def digest(text: str) -> bytes:
-    return sha256(text.encode()).digest()
-
-
-def params(address: Any, **changes: object) -> TaskParams:
-    usual = TaskParams(
-        terms=digest("terms"),
-        weights=digest("initial weights"),
-        aggregator=address("aggregator"),
-        sponsor=address("sponsor"),
-        reward=1_000,
-        quorum=1,
-        window=100,
-        close_window=60,
-        settle_delay=30,
-    )
-    return replace(usual, **changes)
-
-
-def prepare(ledger: Any) -> None:
-    """Three members in two funded tasks; the second wants two trainers and waits for nothing."""
-    def address(name: str) -> Address:
-        return Address(ledger(name).account)
-
-    ledger("sponsor").approve(ENDLESS)
-    for name in TRAINERS[:3]:
-        ledger("owner").admit(address(name), digest(f"profile of {name}"))
-    ledger("owner").create_task(params(address))
-    ledger("owner").create_task(params(address, quorum=2, close_window=2, settle_delay=0, reward=7))
-    for task in (1, 2):
-        ledger("sponsor").fund(task, 20_000)
-        for name in TRAINERS[:3]:
-            ledger(name).join_task(task, digest("terms"), digest("policy"))
-
-
-class Closing(NamedTuple):
-    """What settles a round."""
-
-    task: int
-    round: int
-    settle_after: int
-    entries: tuple[Entry, ...]
+trainers = st.sampled_from(TRAINERS)
+people = st.sampled_from(PEOPLE)
+callers = mostly(*ACTORS)
+"""None stands for whoever may make the call."""
+seldom = mostly(True, usual=False)
+terms = mostly(digest("other"), usual=digest("terms"))
+allowances = mostly(0, 20_000, usual=LARGEST)
 
 
 class Signed(NamedTuple):
-    """A submission that its trainer signed."""
+    """A submission that somebody signed."""
 
-    trainer: str
+    trainer: Address
     task: int
     round: int
     receipt: bytes
     signature: bytes
 
 
-# --- what arguments are drawn from
+class Federations(Scene):
+    """Every verb of the port, as rules."""
 
+    tasks: Bundle[int] = Bundle("tasks")
+    closings: Bundle[RoundClosed] = Bundle("closings")
+    signatures: Bundle[Signed] = Bundle("signatures")
 
-def mostly(*others: Any, usual: Any = None, weight: int = 6) -> st.SearchStrategy[Any]:
-    """`usual`, and once in a while one of the others."""
-    return st.sampled_from((*(usual,) * weight, *others))
+    @initialize(target=tasks)
+    def first_tasks(self) -> Any:
+        return multiple(1, 2)
 
+    @initialize(target=closings)
+    def first_closings(self) -> Any:
+        return multiple(*(self.twins.model.history(task)[-1] for task in (1, 2)))
 
-trainers = st.sampled_from(TRAINERS)
-people = st.sampled_from(PEOPLE)
-callers = mostly(*ACTORS, weight=3 * len(ACTORS))
-"""None stands for whoever usually makes the call."""
-words = st.sampled_from([digest(text) for text in "abc"])
-amounts = st.sampled_from([0, 1, 999, 1_000, 20_000, 2**128 - 1, 2**128, ENDLESS])
-rounds = mostly(-1, 1, 2, -2, weight=12, usual=0)
-"""How far from the task's last round."""
-shares = st.sampled_from([0, 1, 1, 2, 3, 1_000_000, 2**32 - 1])
-good_marks = st.tuples(shares, st.just(FULL_QUALITY))
-marks = st.one_of(
-    good_marks,
-    good_marks,
-    st.sampled_from([(0, REFUSED_QUALITY), (0, UNRATED), (0, UNAVAILABLE)]),
-)
-bad_marks = st.sampled_from([(1, 0), (1, UNRATED), (1, UNAVAILABLE), (0, 17), (0, 9_999), (0, 10_001), (2**32, FULL_QUALITY)])
-FLAWS_OF_A_RESULT = (
-    "no entry",
-    "one receipt less",
-    "one entry less",
-    "reversed",
-    "other receipt",
-    "other announcement",
-    "no weights",
-    "twice",
-)
+    def run(self, task: int, as_it_is: bool) -> None:
+        """See that a round is open."""
+        if not as_it_is and not self.known(task).open:
+            self.open_round(None, task)
 
-
-def flawed(result: Result, flaw: str | None) -> Result:
-    match flaw:
-        case "no entry":
-            return replace(result, entries=(), receipts=())
-        case "one receipt less":
-            return replace(result, receipts=result.receipts[:-1])
-        case "one entry less":
-            return replace(result, entries=result.entries[:-1], receipts=result.receipts[:-1])
-        case "reversed":
-            return replace(result, entries=result.entries[::-1], receipts=result.receipts[::-1])
-        case "other receipt":
-            return replace(result, receipts=tuple(digest("other") for _ in result.receipts))
-        case "other announcement":
-            return replace(result, announcement=digest("other"))
-        case "no weights":
-            return replace(result, weights=bytes(32))
-        case "twice":
-            return replace(result, entries=result.entries * 2, receipts=result.receipts * 2)
-    return result
-
-
-def twisted(signature: bytes, how: str | None) -> bytes:
-    """A signature made wrong, or said in another way (ECDSA: (r, n - s, v ^ 1) is valid too)."""
-    r, s, v = signature[:32], int.from_bytes(signature[32:64], "big"), signature[64]
-    match how:
-        case "high s":
-            return r + (ORDER - s).to_bytes(32, "big") + bytes([55 - v])
-        case "v of 0":
-            return signature[:64] + bytes([v - 27])
-        case "other v":
-            return signature[:64] + bytes([55 - v])
-        case "compact":  # EIP-2098
-            return r + (s | (v - 27) << 255).to_bytes(32, "big")
-        case "short":
-            return signature[:-1]
-        case "long":
-            return signature + b"\0"
-        case "zeros":
-            return bytes(65)
-        case "r beyond the order":
-            return b"\xff" * 32 + signature[32:]
-        case "none":
-            return b""
-    return signature
-
-
-twists = mostly("high s", "v of 0", "other v", "compact", "short", "long", "zeros", "r beyond the order", "none", weight=20)
-
-
-class Ledgers(RuleBasedStateMachine):
-    """The two ledgers and whatever may be called on them."""
-
-    template: ClassVar[Template]
-    calls: ClassVar[Counter[tuple[str, str]]] = Counter()
-    number: ClassVar[count[int]] = count()
-
-    tasks = Bundle("tasks")
-    closings = Bundle("closings")
-    signatures = Bundle("signatures")
-
-    def __init__(self) -> None:
-        super().__init__()
-        path = self.template.path.with_name(f"{next(self.number)}.sqlite")
-        self.twins = Twins(self.template, path, self.calls)
-        self.block = 0
-
-    def teardown(self) -> None:
-        try:
-            self._same_everywhere()
-        finally:
-            self.twins.close()
-
-    # --- helpers
-
-    @property
-    def model(self) -> Any:
-        return self.twins.model
-
-    def address(self, name: str) -> Address:
-        return Address(self.twins.contract) if name == "federation" else self.twins.address(name)
-
-    def call(self, caller: str | None, usual: str, verb: str, *arguments: Any, task: int | None = None) -> bool:
-        """Call on both; after an accepted call the events must be the same too."""
-        accepted = self.twins.call(caller or usual, verb, *arguments)
-        if accepted and task is not None:
-            self.twins.same("task", task)
-            self.twins.new_events("history", task)
-        elif accepted:
-            self.twins.new_events("member_history")
-        return accepted
-
-    def right_round(self, task: int, off: int = 0) -> int:
-        return max(0, self.model.task(task).round + off)
-
-    def receipt(self, trainer: str, round_: int) -> bytes:
-        return digest(f"receipt {round_} of {trainer}")
-
-    def result(self, task: int, draw: Any, strategy: Any) -> Result:
-        known = self.model.task(task)
-        said = [
-            event
-            for event in self.model.history(task)
-            if isinstance(event, UpdateSubmitted) and event.round == known.round
-        ]
-        return Result(
-            announcement=digest(f"announcement {known.round}"),
-            weights=digest(f"weights {known.round}"),
-            manifest=digest(f"manifest {known.round}"),
-            entries=tuple(Entry(event.trainer, *draw(strategy)) for event in said),
-            receipts=tuple(event.receipt for event in said),
-        )
-
-    def close(self, caller: str | None, task: int, result: Result, off: int = 0) -> Any:
-        known = self.model.task(task)
-        round_ = self.right_round(task, off)
-        if not self.call(caller, self.aggregator(task), "close_round", task, round_, result, task=task):
-            return multiple()
-        return Closing(task, round_, self.model.now() + known.settle_delay, result.entries)
-
-    def aggregator(self, task: int) -> str:
-        return next(name for name in ACTORS if self.address(name) == self.model.task(task).aggregator)
-
-    def _same_everywhere(self) -> None:
-        same, tasks = self.twins.same, range(self.model.task_count() + 2)
-        for verb in ("now", "owner", "paused", "task_count", "member_history"):
-            same(verb)
-        people = [self.address(name) for name in (*PEOPLE, "federation")]
-        for person in people:
-            for verb in ("member", "payee", "token_balance"):
-                same(verb, person)
-        for task in tasks:
-            same("task", task)
-            same("history", task)
-            for person in people:
-                same("seat", task, person)
-        for task in tasks[1:-1]:
-            for round_ in range(self.model.task(task).round + 2):
-                same("outcome", task, round_)
+    def seal(self, task: int, as_it_is: bool) -> None:
+        """See that the open round takes no submission any more."""
+        if not as_it_is and not self.known(task).sealed(self.now()):
+            self.twins.set_time(max(self.now(), self.known(task).deadline + 1))
 
     # --- members
 
-    @initialize(target=tasks)
-    def begin(self) -> Any:
-        return multiple(1, 2)
-
-    @rule(caller=callers, person=people)
-    def admit(self, caller: str | None, person: str) -> None:
-        self.call(caller, "owner", "admit", self.address(person), digest("profile"))
-
-    @rule(caller=callers, person=st.sampled_from((*TRAINERS, *HEIRS, "stranger")))
-    def remove(self, caller: str | None, person: str) -> None:
-        self.call(caller, "owner", "remove", self.address(person))
+    @rule(caller=callers, member=st.sampled_from((*TRAINERS, *PEOPLE)), nonsense=seldom)
+    def admit_or_remove(self, caller: str | None, member: str, nonsense: bool) -> None:
+        if self.twins.model.member(self.addresses[member]).admitted != nonsense:
+            self.of_member(caller, "owner", "remove", self.addresses[member])
+        else:
+            self.of_member(caller, "owner", "admit", self.addresses[member], digest("profile"))
 
     @rule(
         caller=callers,
         old=trainers,
-        new=st.sampled_from((*HEIRS, *HEIRS, "ada", NOBODY, "federation")),
-        signer=mostly("stranger", "owner"),
+        new=st.sampled_from((*HEIRS, *HEIRS, *PEOPLE)),
+        signer=mostly(*ACTORS),
         signed_for=mostly("stranger"),
         twist=twists,
     )
-    def replace(self, caller: str | None, old: str, new: str, signer: str | None, signed_for: str | None, twist: str | None) -> None:
-        """With the payee's signature, or another."""
-        payee = self.payee_of(old) if signer is None else signer
+    def replace(
+        self,
+        caller: str | None,
+        old: str,
+        new: str,
+        signer: str | None,
+        signed_for: str | None,
+        twist: str | None,
+    ) -> None:
+        """With the payee's signature for these two keys, or another."""
         profile = digest("new profile")
-        signature = self.twins.sign(payee, "sign_replacement", self.address(old), self.address(signed_for or new), profile)
-        self.call(caller, "owner", "replace", self.address(old), self.address(new), profile, twisted(signature, twist))
+        keys = self.addresses[old], self.addresses[signed_for or new]
+        signature = self.twins.call(signer or self.payee(old), "sign_replacement", *keys, profile)
+        arguments = self.addresses[old], self.addresses[new], profile, twisted(signature, twist)
+        self.of_member(caller, "owner", "replace", *arguments)
 
-    @rule(caller=callers, member=people, payee=st.sampled_from((*PEOPLE, "federation")))
+    @rule(caller=callers, member=people, payee=people)
     def set_payee(self, caller: str | None, member: str, payee: str) -> None:
-        self.call(caller, self.payee_of(member), "set_payee", self.address(member), self.address(payee))
+        arguments = self.addresses[member], self.addresses[payee]
+        self.of_member(caller, self.payee(member), "set_payee", *arguments)
+
+    @rule(
+        caller=callers, task=tasks, member=st.sampled_from((*TRAINERS, *HEIRS)), nonsense=seldom, terms=terms
+    )
+    def join_or_leave(self, caller: str | None, task: int, member: str, nonsense: bool, terms: bytes) -> None:
+        """In person; once in a while somebody else takes the seat away."""
+        joined = self.twins.model.seat(task, self.addresses[member]).joined
+        if caller:
+            self.of_task(caller, caller, "unseat", task, self.addresses[member])
+        elif joined != nonsense:
+            self.of_task(member, member, "leave_task", task)
+        elif self.of_task(member, member, "join_task", task, terms, digest("policy")):
+            # too late for a round that is open
+            self.of_task(member, member, "submit_update", task, self.round(task), receipt(member))
+
+    @rule(task=tasks, member=trainers, submits=st.booleans(), moment=st.sampled_from((None, 0, 1)))
+    def leave_an_open_round(self, task: int, member: str, submits: bool, moment: int | None) -> None:
+        """Before or after submitting; at once, in its last second, or in the first one after it."""
+        self.run(task, as_it_is=False)
+        if moment is not None:
+            self.twins.set_time(max(self.now(), self.known(task).deadline + moment))
+        if submits:
+            self.submit_update(member, task, 0, receipt(member), as_it_is=True)
+        self.of_task(member, member, "leave_task", task)
+
+    # --- tasks and money
+
+    @rule(caller=callers, paused=seldom)
+    def set_paused(self, caller: str | None, paused: bool) -> None:
+        self.twins.call(caller or "owner", "set_paused", paused)
+        self.twins.read("paused")
+
+    @rule(
+        target=tasks, caller=callers, changes=numbers, sponsor=mostly("nobody", "federation", usual="sponsor")
+    )
+    def create_task(self, caller: str | None, changes: dict[str, int], sponsor: str) -> Any:
+        wanted = params(self.addresses["aggregator"], self.addresses[sponsor], **changes)
+        task = self.twins.call(caller or "owner", "create_task", wanted)
+        if task is None:
+            return multiple()
+        self.twins.history(task)
+        return task
+
+    @rule(caller=callers, task=tasks, aggregator=mostly("deputy", "nobody", usual="aggregator"))
+    def set_aggregator(self, caller: str | None, task: int, aggregator: str) -> None:
+        self.of_task(caller, "owner", "set_aggregator", task, self.addresses[aggregator])
+
+    @rule(caller=mostly("owner", "sponsor", usual="stranger"), task=tasks)
+    def end_task(self, caller: str, task: int) -> None:
+        if self.of_task(caller, caller, "end_task", task):
+            self.of_task("stranger", "stranger", "defund", task)
+
+    @rule(
+        caller=st.sampled_from(("sponsor", "stranger", "ada")),
+        task=tasks,
+        amount=amounts,
+        approved=allowances,
+    )
+    def fund(self, caller: str, task: int, amount: int, approved: int) -> None:
+        self.twins.call(caller, "approve", approved)
+        self.of_task(caller, caller, "fund", task, amount)
+
+    @rule(caller=callers, task=tasks)
+    def defund(self, caller: str | None, task: int) -> None:
+        self.of_task(caller, "stranger", "defund", task)
 
     @rule(caller=callers, member=trainers)
     def withdraw(self, caller: str | None, member: str) -> None:
-        self.call(caller, "stranger", "withdraw", self.address(member))
+        self.of_member(caller, "stranger", "withdraw", self.addresses[member])
 
-    def payee_of(self, member: str) -> str:
-        payee = self.model.payee(self.address(member))
-        return next((name for name in ACTORS if self.address(name) == payee), "stranger")
+    # --- rounds
+
+    @rule(caller=callers, task=tasks, step=steps, base=mostly(digest("other")))
+    def open_round(self, caller: str | None, task: int, step: int = 0, base: bytes | None = None) -> None:
+        known, round_ = self.known(task), self.round(task, step + 1)
+        arguments = round_, base or known.weights, announcement(round_)
+        self.of_task(caller, self.aggregator(task), "open_round", task, *arguments)
+
+    @rule(
+        trainer=st.sampled_from((*TRAINERS, "stranger")),
+        task=tasks,
+        step=steps,
+        receipt=words,
+        as_it_is=seldom,
+    )
+    def submit_update(self, trainer: str, task: int, step: int, receipt: bytes, as_it_is: bool) -> None:
+        self.run(task, as_it_is)
+        self.of_task(trainer, trainer, "submit_update", task, self.round(task, step), receipt)
+
+    @rule(target=signatures, trainer=trainers, task=tasks, step=steps, receipt=words, as_it_is=seldom)
+    def sign(self, trainer: str, task: int, step: int, receipt: bytes, as_it_is: bool) -> Signed:
+        self.run(task, as_it_is)
+        submission = task, self.round(task, step), receipt
+        signature = self.twins.call(trainer, "sign_submission", *submission)
+        return Signed(self.addresses[trainer], *submission, signature)
+
+    @rule(
+        signed=signatures,
+        twist=twists,
+        trainer=mostly(*TRAINERS),
+        task=mostly(1, 2),
+        step=steps,
+        receipt=mostly(digest("other")),
+    )
+    def relay(
+        self,
+        signed: Signed,
+        twist: str | None,
+        trainer: str | None,
+        task: int | None,
+        step: int,
+        receipt: bytes | None,
+    ) -> None:
+        """What was signed, as it was signed or with something changed."""
+        who = self.addresses[trainer] if trainer else signed.trainer
+        where = task or signed.task, max(0, signed.round + step)
+        arguments = *where, receipt or signed.receipt, twisted(signed.signature, twist)
+        self._in(where[0], self.twins.call("stranger", "submit_update_for", who, *arguments))
+
+    @rule(
+        caller=callers,
+        task=tasks,
+        step=st.sampled_from((0, 0, -1, 1)),
+        trainer=people,
+        receipt=st.binary(max_size=40),
+    )
+    def reveal(self, caller: str | None, task: int, step: int, trainer: str, receipt: bytes) -> None:
+        arguments = self.round(task, step), self.addresses[trainer], receipt
+        self.of_task(caller, "stranger", "reveal", task, *arguments)
+
+    @rule(
+        target=closings, caller=callers, task=tasks, step=steps, flaw=flaws, as_it_is=seldom, data=st.data()
+    )
+    def close_round(
+        self, caller: str | None, task: int, step: int, flaw: str | None, as_it_is: bool, data: st.DataObject
+    ) -> Any:
+        self.run(task, as_it_is)
+        self.seal(task, as_it_is)
+        return self.close(caller, task, step, flawed(self.result(task, data, marks), flaw))
+
+    def result(self, task: int, data: st.DataObject, marks: st.SearchStrategy[Mark]) -> Result:
+        """With every submission to the last round, in order."""
+        round_ = self.round(task)
+        events = self.twins.model.history(task)
+        said = [event for event in events if isinstance(event, UpdateSubmitted) and event.round == round_]
+        submissions = [(event.trainer, event.receipt) for event in said]
+        return result_of(round_, submissions, [data.draw(marks) for _ in said])
+
+    def close(self, caller: str | None, task: int, step: int, result: Result) -> Any:
+        arguments = self.round(task, step), result
+        if not self.of_task(caller, self.aggregator(task), "close_round", task, *arguments):
+            return multiple()
+        return self.twins.model.history(task)[-1]
+
+    @rule(target=closings, task=tasks, data=st.data())
+    def play_round(self, task: int, data: st.DataObject) -> Any:
+        """A whole round up to its closing at some bound, as far as the state of things lets it come."""
+        self.run(task, as_it_is=False)
+        for trainer in TRAINERS:
+            self.submit_update(trainer, task, 0, receipt(trainer), as_it_is=True)
+        self.seal(task, as_it_is=False)
+        self.wait(task, data)
+        return self.close(None, task, 0, self.result(task, data, marks))
+
+    @rule(
+        caller=callers,
+        closing=closings,
+        wait=mostly(-1, usual=0),
+        moment=mostly(-1, 1, usual=0),
+        turned=seldom,
+    )
+    def settle_round(
+        self, caller: str | None, closing: RoundClosed, wait: int, moment: int, turned: bool
+    ) -> None:
+        """In the first second in which it may be, or in the one before; as it was closed, or otherwise."""
+        self.twins.set_time(max(self.now(), closing.settle_after + wait))
+        entries = closing.entries[::-1] if turned else closing.entries
+        arguments = closing.round, closing.settle_after + moment, entries
+        if self.of_task(caller, "stranger", "settle_round", closing.task, *arguments):
+            for entry in closing.entries:
+                self.twins.read("member", entry.trainer)
+
+    @rule(caller=callers, task=tasks, step=st.sampled_from((0, 0, -1, 1)))
+    def void_round(self, caller: str | None, task: int, step: int) -> None:
+        self.of_task(caller, "owner", "void_round", task, self.round(task, step), digest("why"))
+
+    @rule(caller=st.sampled_from((None, "stranger")), task=tasks, step=steps, as_it_is=seldom)
+    def fail_round(self, caller: str | None, task: int, step: int, as_it_is: bool) -> None:
+        self.run(task, as_it_is)
+        self.of_task(caller, self.aggregator(task), "fail_round", task, self.round(task, step), digest("why"))
+
+    # --- what is nowhere
+
+    @rule(task=st.sampled_from((0, 99, LARGEST, LARGEST + 1, -1)), verb=st.sampled_from(sorted(ELSEWHERE)))
+    def call_about_no_task(self, task: int, verb: str) -> None:
+        """By whoever may call it about a task that is there; some of these numbers are none at all."""
+        self.twins.call(CALLERS.get(verb, "ada"), verb, task, *ELSEWHERE[verb])
+
+    # --- governance and time
+
+    @rule(caller=callers, task=tasks, weights=words)
+    def reset_weights(self, caller: str | None, task: int, weights: bytes) -> None:
+        self.of_task(caller, "owner", "reset_weights", task, weights, digest("why"))
+
+    @rule(task=tasks, data=st.data())
+    def wait(self, task: int, data: st.DataObject) -> None:
+        """Until a bound of the task's, or one second before or after it."""
+        known, now = self.known(task), self.now()
+        bounds = known.deadline, known.deadline + known.close_window // 2, known.close_by()
+        moments = {bound + step for bound in bounds for step in (0, 1)} | {now + 1}
+        self.twins.set_time(data.draw(st.sampled_from(sorted(m for m in moments if m > now))))
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
+    path = tmp_path_factory.mktemp("twins") / "template.sqlite"
+    return Template.make(path, ACTORS, RICHES, prepare)
+
+
+@pytest.mark.slow
+def test_any_sequence_of_calls_gets_the_same_answers_from_model_and_contract(template):
+    """`pytest -s` shows what each verb came to, and how often."""
+    Federations.template = template
+    run_state_machine_as_test(
+        Federations, settings=effort(14, 300, stateful_step_count=50, report_multiple_bugs=False)
+    )
+    calls = Federations.calls
+    for (verb, answer), times in sorted(calls.items()):
+        print(f"{verb:20} {answer:30} {times}")
+    assert calls["close_round", "accepted"]
+    assert calls["settle_round", "accepted"]
+    if NAME == DEEP:
+        refusals = {answer for _, answer in calls} - {"accepted", "wrong usage"}
+        assert refusals == reachable_errors()
