@@ -17,6 +17,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from eth.db.backends.base import BaseDB
+from eth.exceptions import PyEVMError
+from rlp.exceptions import RLPException  # type: ignore[import-untyped]  # ships no types
 
 from fl.errors import ChainError
 
@@ -28,6 +30,8 @@ _FORMAT = 1
 
 _PATIENCE = 30.0
 """Seconds that a writer waits for another process's writer."""
+
+_RESTORE = "Restore a copy of it."
 
 _SCHEMA = """
 CREATE TABLE state (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
@@ -53,6 +57,7 @@ class Database(BaseDB):
         self._lock = threading.RLock()
         with _sentences(path):
             self._connection = _connect(path)
+            self._file = _identity(path)
             self._connection.execute(f"PRAGMA query_only = {int(read_only)}")
 
     @classmethod
@@ -93,6 +98,7 @@ class Database(BaseDB):
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[None]:
         with self._lock, _sentences(self._path):
+            self._demand_file()
             self._connection.execute(begin)
             try:
                 yield
@@ -100,6 +106,13 @@ class Database(BaseDB):
             finally:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
+
+    def _demand_file(self) -> None:
+        """A file that was deleted can still be written to here; what was written would be gone afterwards."""
+        if _identity(self._path) != self._file:
+            raise ChainError(
+                f"The chain file {self._path} was deleted or replaced.", "Put it back, and open it again."
+            )
 
     def execute(self, sql: str, values: tuple[object, ...] = ()) -> sqlite3.Cursor:
         """Run one statement inside the current transaction."""
@@ -155,6 +168,15 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Say which file has this name now; None for no file at all."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def _check_format(connection: sqlite3.Connection, path: Path) -> None:
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -163,6 +185,10 @@ def _check_format(connection: sqlite3.Connection, path: Path) -> None:
     if version > _FORMAT:
         raise ChainError(
             f"{path} has format {version}; this release reads formats up to {_FORMAT}.", "Upgrade fedledger."
+        )
+    if version < 1:
+        raise ChainError(
+            f"{path} has format {version}, which no release has written.", "Restore a copy of it."
         )
 
 
@@ -188,7 +214,7 @@ def _publish(partial: Path, path: Path) -> None:
 
 @contextmanager
 def _sentences(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into ours."""
+    """Turn SQLite's errors, and py-evm's about what it misses in the file, into ours."""
     try:
         yield
     except sqlite3.ProgrammingError as error:
@@ -196,7 +222,9 @@ def _sentences(path: Path) -> Iterator[None]:
     except sqlite3.OperationalError as error:
         raise ChainError(f"The chain file {path} cannot be used: {error}.", _hint(error)) from error
     except sqlite3.DatabaseError as error:
-        raise ChainError(f"{path} is damaged, or no chain file: {error}.", "Restore a copy of it.") from error
+        raise ChainError(f"{path} is damaged, or no chain file: {error}.", _RESTORE) from error
+    except (PyEVMError, RLPException) as error:
+        raise ChainError(f"{path} is damaged: {type(error).__name__}.", _RESTORE) from error
 
 
 def _hint(error: sqlite3.OperationalError) -> str:

@@ -3,23 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
-from eth.abc import AtomicDatabaseAPI, BlockHeaderAPI, SignedTransactionAPI
+import rlp  # type: ignore[import-untyped]  # ships no types
+from eth.abc import AtomicDatabaseAPI, BlockHeaderAPI, ComputationAPI, SignedTransactionAPI
 from eth.chains.base import MiningChain
 from eth.consensus.applier import ConsensusApplier
 from eth.consensus.noproof import NoProofConsensus
-from eth.constants import GAS_TX
+from eth.constants import GAS_BASE, GAS_TX
 from eth.typing import AccountDetails
+from eth.vm import mnemonics, opcode_values
 from eth.vm.forks.prague import PragueVM
+from eth.vm.forks.prague.computation import PragueComputation
 from eth.vm.forks.prague.constants import STANDARD_TOKEN_COST, TOTAL_COST_FLOOR_PER_TOKEN
+from eth.vm.forks.prague.opcodes import PRAGUE_OPCODES
+from eth.vm.forks.prague.state import PragueState
+from eth.vm.logic import flow
+from eth.vm.opcode import as_opcode
 from eth_typing import Address
 from eth_utils.crypto import keccak
 from eth_utils.exceptions import ValidationError
 
 
+def _gas(computation: ComputationAPI) -> None:
+    computation.asked_for_gas = True  # type: ignore[attr-defined]  # an EmbeddedComputation
+    flow.gas(computation)
+
+
+class EmbeddedComputation(PragueComputation):
+    """Prague's, which also remembers whether code looked at how much gas is left."""
+
+    asked_for_gas = False
+    opcodes = PRAGUE_OPCODES | {opcode_values.GAS: as_opcode(_gas, mnemonics.GAS, GAS_BASE)}
+
+
+class EmbeddedState(PragueState):
+    """Prague's, with our computations."""
+
+    computation_class = EmbeddedComputation
+
+
 class EmbeddedVM(PragueVM):
     """Prague, but a block may carry its parent's timestamp, so that quick blocks do not outrun the clock."""
+
+    _state_class = EmbeddedState
 
     @classmethod
     def validate_header(cls, header: BlockHeaderAPI, parent_header: BlockHeaderAPI) -> None:
@@ -75,6 +103,12 @@ def next_header(chain: MiningChain, parent: BlockHeaderAPI, now: int) -> BlockHe
 def base_fee(header: BlockHeaderAPI) -> int:
     """Return the wei a unit of gas that the block burns (EIP-1559); every Prague header has it."""
     return header.base_fee_per_gas or 0
+
+
+@lru_cache(maxsize=16)
+def timestamp_of(header: bytes) -> int:
+    """Return the time in a header as it is stored, in RLP, without decoding the rest (yellow paper, 4.4)."""
+    return int.from_bytes(rlp.decode(header)[11], "big")
 
 
 def check_transaction(transaction: SignedTransactionAPI, chain_id: int) -> None:

@@ -15,14 +15,14 @@ from eth_typing import Address
 from eth_utils.exceptions import ValidationError
 
 from fl.chain.errors import ExecutionFailed, ExecutionReverted, TransactionRejected
-from fl.chain.evm import EmbeddedVM, data_floor
+from fl.chain.evm import EmbeddedComputation, EmbeddedVM, data_floor
 from fl.chain.snapshot import BlockId, Snapshot
 
 _ERROR_STRING = bytes.fromhex("08c379a0")
 """Selector of Solidity's `Error(string)`."""
 
 _STIPEND = 2300
-"""Gas that a call with value gives on top, and that must be there although it is not used."""
+"""Gas that a call with value gives on top and that an SSTORE demands (EIP-2200): there, although not used."""
 
 AccessList = tuple[tuple[Address, tuple[int, ...]], ...]
 
@@ -51,16 +51,18 @@ def call(snapshot: Snapshot, message: Message, block: BlockId) -> bytes:
 
 
 def estimate_gas(snapshot: Snapshot, message: Message, block: BlockId) -> int:
-    """Return gas with which the message succeeds: what it uses, or a little more.
+    """Return gas with which the message succeeds: what it uses, or a little more. Raises as `call` does.
 
-    Calls keep back 1/64 of their gas (EIP-150), so that using less than the limit can still need all of it.
-    Raises as `call` does.
+    Calls keep back 1/64 of their gas (EIP-150), so that using less than the limit can still need all of it:
+    then it is tried. Without calls, and unless code looks at its gas, only the SSTOREs' stipend matters.
     """
     header = _header_for(snapshot, block)
     ceiling = _ceiling(message, header)
     computation, used = _run(snapshot, message, header, ceiling)
     _raise_error(computation)
     spent = ceiling - computation.get_gas_remaining()
+    if not computation.children and not computation.asked_for_gas:
+        return min(ceiling, max(used, spent + _STIPEND)) if computation.msg.code else used
     generous = min(ceiling, (spent + _STIPEND) * 64 // 63 + 1)
     for gas in (used, generous):
         if _succeeds(snapshot, message, header, gas):
@@ -98,7 +100,7 @@ def _ceiling(message: Message, header: BlockHeaderAPI) -> int:
 
 def _run(
     snapshot: Snapshot, message: Message, header: BlockHeaderAPI, gas: int
-) -> tuple[ComputationAPI, int]:
+) -> tuple[EmbeddedComputation, int]:
     """Run the message on a state that is thrown away; also return the gas that a receipt would show."""
     state = snapshot.chain.get_vm(header).state
     balance = state.get_balance(message.sender)
@@ -109,7 +111,7 @@ def _run(
         computation = state.apply_transaction(transaction)
     except ValidationError as error:
         raise TransactionRejected(str(error)) from error
-    return computation, EmbeddedVM.finalize_gas_used(transaction, computation)
+    return cast(EmbeddedComputation, computation), EmbeddedVM.finalize_gas_used(transaction, computation)
 
 
 def _transaction(message: Message, gas: int, nonce: int, chain_id: int) -> SignedTransactionAPI:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -38,14 +39,18 @@ class EmbeddedNode:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._writer = Database(path)
-        self._reader = Database(path, read_only=True)  # so that reads never queue behind a writer that waits
-        with self._reader.reading():
-            self.chain_id = self._reader.setting(_CHAIN_ID) or 0
-            self.is_virtual = clock.is_virtual(self._reader)
-            chain = chain_class(self.chain_id)
-            self._reading_chain = chain(AtomicDB(self._reader))
-            self._writing_chain = chain(AtomicDB(self._writer))
+        with ExitStack() as opened:
+            self._writer = opened.enter_context(closing(Database(path)))
+            # so that reads never queue behind a writer that waits
+            self._reader = opened.enter_context(closing(Database(path, read_only=True)))
+            with self._reader.reading():
+                self.chain_id = self._reader.setting(_CHAIN_ID) or 0
+                self.is_virtual = clock.is_virtual(self._reader)
+                chain = chain_class(self.chain_id)
+                self._reading_chain = chain(AtomicDB(self._reader))
+                self._writing_chain = chain(AtomicDB(self._writer))
+            # also at the end of the process: who closes last folds what is beside the file into it
+            self._close = weakref.finalize(self, opened.pop_all().close)
 
     @classmethod
     def create(
@@ -93,8 +98,7 @@ class EmbeddedNode:
 
     def close(self) -> None:
         """Close the file, after whatever is running. The node is of no use then."""
-        self._reader.close()
-        self._writer.close()
+        self._close()
 
     def __enter__(self) -> Self:
         return self

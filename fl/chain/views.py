@@ -97,6 +97,7 @@ def log(entry: Log) -> Json:
         "data": data(entry.data),
         "blockNumber": quantity(entry.block),
         "blockHash": data(entry.block_hash),
+        "blockTimestamp": quantity(entry.time),
         "transactionHash": data(entry.transaction_hash),
         "transactionIndex": quantity(entry.transaction_index),
         "logIndex": quantity(entry.log_index),

@@ -86,6 +86,14 @@ def test_a_truncated_file_is_refused(node):
             EmbeddedNode.open(node.path)
 
 
+def test_a_format_that_no_release_writes_is_refused(node):
+    node.close()
+    with closing(sqlite3.connect(node.path)) as file:
+        file.execute("PRAGMA user_version = 0")
+    with pytest.raises(ChainError, match="format 0"):
+        EmbeddedNode.open(node.path)
+
+
 def test_a_newer_format_is_refused(node):
     node.close()
     with closing(sqlite3.connect(node.path)) as file:

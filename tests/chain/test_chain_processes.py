@@ -93,3 +93,15 @@ def _check(path: Path, counter: str, account: LocalAccount, acknowledged: list[s
         assert nonce > len(acknowledged)
         assert web3.eth.block_number == nonce
         assert int.from_bytes(web3.eth.get_storage_at(counter, 0), "big") == nonce - 1
+
+
+def test_a_process_that_ends_without_closing_leaves_the_whole_chain_in_its_one_file(node, alice):
+    node.close()
+    leaving = SENDER.replace(
+        "with EmbeddedNode.open(path) as node:", "node = EmbeddedNode.open(path)\nif node:"
+    )
+    arguments = [str(node.path), alice.key.hex(), alice.address, "0", "1"]
+    subprocess.run([sys.executable, "-c", leaving, *arguments], check=True, stdout=subprocess.DEVNULL)
+    assert [file.name for file in node.path.parent.iterdir()] == [node.path.name]
+    with EmbeddedNode.open(node.path) as again, again.reading() as snapshot:
+        assert snapshot.head().block_number == 1

@@ -261,6 +261,7 @@ def test_a_log_tells_what_and_where(web3, send, deploy):
     assert (log["address"], [bytes(topic) for topic in log["topics"]]) == (emitter, [A, B])
     assert bytes(log["data"]) == C
     assert (log["blockNumber"], log["blockHash"]) == (2, receipt["blockHash"])
+    assert int(log["blockTimestamp"], 16) == web3.eth.get_block(2)["timestamp"]
     assert log["transactionHash"] == receipt["transactionHash"]
     assert (log["transactionIndex"], log["logIndex"], log["removed"]) == (0, 0, False)
     assert int.from_bytes(receipt["logsBloom"], "big") != 0
