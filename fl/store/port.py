@@ -28,8 +28,9 @@ class BlobStore(Readable, Protocol):
     def put(self, stream: BinaryIO) -> Cid:
         """Store everything that `stream` still holds, durably, and return its CID.
 
-        Reads in pieces; a crash leaves either the whole blob or nothing that `open` would find.
-        Raises StoreError when the blob cannot be stored.
+        Reads in pieces; a crash leaves either the whole blob or nothing that `open` would find. Putting a
+        blob again is harmless, and keeps it from then on where content can go: on an IPFS node it is pinned.
+        Raises StoreError when the blob cannot be stored, StoreUnavailable when the store does not answer.
         """
         ...
 
@@ -39,7 +40,7 @@ class BlobStore(Readable, Protocol):
         A block is checked against its hash before any byte of it is handed out, so `open` and every
         `read` can raise: BlobUnavailable (not there), BlobDamaged (there, but other bytes), BlobMalformed
         (another layout than the size demands), BlobTooLarge (more than `limit` bytes; raised by `open`,
-        from the root alone).
+        from the root alone); and StoreUnavailable, which says nothing about the blob.
         """
         ...
 

@@ -7,7 +7,7 @@ import io
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
-from fl.errors import BlobDamaged, BlobMalformed, BlobTooLarge, StoreError
+from fl.errors import BlobDamaged, BlobMalformed, BlobTooLarge, FedledgerError, StoreError
 from fl.store import node
 from fl.store.cid import DAG_PB, RAW, Cid
 from fl.store.layout import KUBO, Layout
@@ -31,7 +31,7 @@ def open_blob(fetch: Fetch, cid: Cid, limit: int, layout: Layout = KUBO) -> Bina
     The root is fetched here, all other blocks when their bytes are read.
     Raises as `BlobStore.open` does, here and in every read.
     """
-    root = _fetch_checked(fetch, cid)
+    root = fetch_checked(fetch, cid)
     link = _link_to_root(cid, root)
     if link.size > limit:
         raise BlobTooLarge(f"{cid} holds {link.size} bytes, and at most {limit} are read here.")
@@ -42,7 +42,8 @@ def open_blob(fetch: Fetch, cid: Cid, limit: int, layout: Layout = KUBO) -> Bina
     return io.BufferedReader(_Pieces(leaves), _BUFFER)
 
 
-def _fetch_checked(fetch: Fetch, cid: Cid) -> bytes:
+def fetch_checked(fetch: Fetch, cid: Cid) -> bytes:
+    """Fetch a block. Raises BlobDamaged when it is not the one of this name, and what `fetch` raises."""
     block = fetch(cid)
     if hashlib.sha256(block).digest() != cid.digest:
         raise BlobDamaged(
@@ -88,7 +89,7 @@ class _Walk:
         _check(self._is_shaped(links, link.size, height), link)
         _check(len(block) + sum(child.tsize for child in links) == link.tsize, link)
         for child in links:
-            yield from self.leaves(child, _fetch_checked(self._fetch, child.cid), height - 1)
+            yield from self.leaves(child, fetch_checked(self._fetch, child.cid), height - 1)
 
     def _is_shaped(self, links: list[Link], size: int, height: int) -> bool:
         """The size settles how many children there are, how much is below each, and their kind."""
@@ -108,7 +109,7 @@ class _Pieces(io.RawIOBase):
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces = pieces
         self._rest = memoryview(b"")
-        self._failure: StoreError | None = None
+        self._failure: FedledgerError | None = None
 
     def readable(self) -> bool:
         return True
@@ -122,11 +123,20 @@ class _Pieces(io.RawIOBase):
         self._rest = self._rest[count:]
         return count
 
+    def readall(self) -> bytes:
+        """Everything that is left, not in the small pieces that a stream asks for by itself."""
+        whole = io.BytesIO()  # grows where it is: joining pieces would take the memory twice
+        whole.write(self._rest)
+        self._rest = memoryview(b"")
+        while (piece := self._next()) is not None:
+            whole.write(piece)
+        return whole.getvalue()
+
     def _next(self) -> bytes | None:
         if self._failure:
             raise self._failure
         try:
             return next(self._pieces, None)
-        except StoreError as failure:
+        except FedledgerError as failure:
             self._failure = failure
             raise

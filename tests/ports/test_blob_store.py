@@ -6,16 +6,20 @@ import itertools
 import random
 import threading
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+import kubo_blocks
 import pytest
+from nodes import Kubo
 
 from fl.errors import BlobDamaged, BlobMalformed, BlobTooLarge, BlobUnavailable
 from fl.store import node
 from fl.store.cid import DAG_PB, RAW, Cid
 from fl.store.embedded import EmbeddedStore
+from fl.store.kubo import KuboStore
 from fl.store.layout import KUBO, Block, blocks
 from fl.store.memory import MemoryStore
 from fl.store.node import Link
@@ -48,10 +52,25 @@ def embedded(folder: Path) -> Subject:
     return Subject(store, plant)
 
 
-@pytest.fixture(params=[in_memory, embedded])
+@pytest.fixture(scope="module")
+def ipfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubo]:
+    with Kubo(tmp_path_factory.mktemp("kubo")) as ipfs:
+        yield ipfs
+
+
+@pytest.fixture
+def kubo(ipfs: Kubo) -> Iterator[Subject]:
+    """The one node of these tests, emptied after each."""
+    yield Subject(KuboStore(ipfs.address), partial(kubo_blocks.plant, ipfs))
+    kubo_blocks.empty(ipfs)
+
+
+@pytest.fixture(params=["in memory", "embedded", "kubo"])
 def subject(request: pytest.FixtureRequest, tmp_path: Path) -> Subject:
-    made: Subject = request.param(tmp_path)
-    return made
+    if request.param == "kubo":
+        made: Subject = request.getfixturevalue("kubo")
+        return made
+    return in_memory(tmp_path) if request.param == "in memory" else embedded(tmp_path)
 
 
 @pytest.fixture
@@ -225,6 +244,7 @@ def test_a_block_that_is_cut_or_grown_is_damaged(subject: Subject, damage: Calla
         subject.store.open(cid, limit=100)
 
 
+@pytest.mark.slow
 def test_a_flipped_byte_in_an_inner_node_is_found_when_the_reader_gets_there(subject: Subject) -> None:
     size = KUBO.chunk * KUBO.width + 1
     cid = subject.store.put(zeros(size))
@@ -249,6 +269,7 @@ def test_what_lies_before_the_damage_can_be_read_and_the_damage_never_looks_like
                 stream.read(1)
 
 
+@pytest.mark.parametrize("subject", ["in memory", "embedded"], indirect=True)  # a node keeps what it has
 def test_putting_a_damaged_blob_again_heals_it(subject: Subject) -> None:
     data = content(2 * MIB)
     cid = put_bytes(subject.store, data)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fl.errors import BlobDamaged, BlobMalformed, BlobUnavailable, StoreError
+from fl.errors import BlobDamaged, BlobMalformed, BlobUnavailable
 from fl.store import node
 from fl.store.cid import DAG_PB, RAW, Cid
 from fl.store.layout import Layout, blocks
@@ -166,21 +166,3 @@ def test_a_child_under_the_other_codec_is_another_layout(content: bytes, data: s
     root = Cid.dag(sha256(node.encode(links)))
     with pytest.raises(BlobMalformed):
         read(made | {other: made[child], root: node.encode(links)}, root)
-
-
-@st.composite
-def nodes_almost(draw: st.DrawFn) -> bytes:
-    cid, made = build(draw(contents.filter(lambda content: len(content) > SMALL.chunk)))
-    data = bytearray(made[cid])
-    at = draw(st.integers(0, len(data) - 1))
-    data[at : at + draw(st.integers(0, 2))] = draw(st.binary(max_size=2))
-    return bytes(data)
-
-
-@given(st.binary() | nodes_almost())
-def test_a_node_has_one_spelling_and_all_other_bytes_are_refused(spelling: bytes) -> None:
-    try:
-        links = node.decode(spelling)
-    except (ValueError, StoreError):
-        return
-    assert node.encode(links) == spelling
