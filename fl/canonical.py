@@ -24,7 +24,9 @@ Scalar = bool | int | float | str
 Setting = Scalar | tuple[Scalar, ...]
 
 _FLOAT_TAG = "float:"
-_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+"')
+# a string, even one that never ends (to look for its end from every quote would be quadratic), or a bracket
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
+_STEPS = {b"[": 1, b"{": 1, b"]": -1, b"}": -1}
 
 
 def sha256(data: bytes) -> bytes:
@@ -37,7 +39,7 @@ def dump(value: object) -> bytes:
     try:
         return rfc8785.dumps(value)  # type: ignore[arg-type]  # checked by the library while it writes
     except (rfc8785.CanonicalizationError, UnicodeError, RecursionError) as error:
-        raise DocumentError(f"This cannot be written as canonical JSON: {error}") from error
+        raise DocumentError(f"This cannot be written as canonical JSON: {error!s:.100}") from error
 
 
 def load(data: bytes) -> object:
@@ -64,8 +66,8 @@ def check_depth(data: bytes) -> None:
     py-evm raises Python's recursion limit so far that a parser would crash the process instead of raising.
     """
     depth = 0
-    for byte in _STRINGS.sub(b"", data):
-        depth += (byte in b"[{") - (byte in b"]}")
+    for token in _TOKEN.finditer(data):
+        depth += _STEPS.get(token[0], 0)
         if depth > MAX_DEPTH:
             raise DocumentError(f"This document is nested deeper than {MAX_DEPTH} levels.")
 
@@ -98,7 +100,7 @@ def untag_float(text: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value) or text != tag_float(value):
-        raise DocumentError(f"{text!r} is not a float setting such as 'float:0.1'.")
+        raise DocumentError(f"{text[:100]!r} is not a float setting such as 'float:0.1'.")
     return value
 
 
@@ -113,7 +115,7 @@ def _encode_setting(value: Setting) -> object:
     if isinstance(value, float):
         return tag_float(value)
     if isinstance(value, str) and value.startswith(_FLOAT_TAG):
-        raise DocumentError(f"A text setting may not begin with {_FLOAT_TAG!r}: {value!r}.")
+        raise DocumentError(f"A text setting may not begin with {_FLOAT_TAG!r}: {value!r:.100}.")
     return value
 
 
@@ -133,4 +135,4 @@ def _decode_scalar(value: object) -> Scalar:
         return untag_float(value) if value.startswith(_FLOAT_TAG) else value
     if isinstance(value, bool | int):
         return value
-    raise DocumentError(f"{value!r} is not a setting.")
+    raise DocumentError(f"{value!r:.100} is not a setting.")

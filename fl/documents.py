@@ -173,7 +173,8 @@ class Document(Part):
 def _first(error: ValidationError) -> str:
     detail = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(map(str, detail["loc"])) or "the whole"
-    return f"{where}: {detail['msg']}"
+    shown = where if where.isprintable() else ascii(where)  # somebody else's key may be in there
+    return f"{shown:.100}: {detail['msg']:.200}"
 
 
 # --- terms
@@ -184,7 +185,7 @@ class Tensor(Part):
 
     name: Name
     dtype: Literal["F16", "F32", "F64", "I8", "I16", "I32", "I64", "U8", "U16", "U32", "U64", "BOOL"]
-    shape: tuple[Natural, ...]
+    shape: Annotated[tuple[Natural, ...], Field(max_length=32)]  # as many axes as any numpy has
     low: FloatText | None = None
     high: FloatText | None = None
 
@@ -287,6 +288,12 @@ class Terms(Document):
     def _gain_beats_tolerance(self) -> Self:
         if self.minimum_gain < 100 * self.tolerance:
             raise ValueError("minimum_gain must be at least 100 tolerances")
+        return self
+
+    @model_validator(mode="after")
+    def _fits_into_a_file(self) -> Self:
+        if self.weights_sizes.stop > _SAFE_INTEGER:
+            raise ValueError("the tensors have more elements than a file can hold")
         return self
 
     @property

@@ -72,7 +72,7 @@ def _cipher(key: bytes) -> AESGCM:
 def _open(key: bytes, nonce: bytes, sealed: bytes, aad: bytes) -> bytes:
     try:
         return _cipher(key).decrypt(nonce, sealed, aad)
-    except (InvalidTag, ValueError) as error:  # ValueError: shorter than a tag, in some versions
+    except (InvalidTag, ValueError, OverflowError) as error:  # in some versions: shorter than a tag; 2 GiB
         raise SealError("This blob does not open with this key for this trainer and round.") from error
 
 

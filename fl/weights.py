@@ -23,7 +23,9 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Arrays = dict[str, Array]
 """Arrays by name; insertion order is the terms' order."""
 
-MAX_HEADER_BYTES = 8 * 1024 * 1024
+MAX_HEADER_BYTES = 1024 * 1024
+"""More than the tensors that terms of 256 KiB can list need; parsing takes some 25 times as much memory."""
+
 DTYPES: Mapping[str, np.dtype[Any]] = {
     "F16": np.dtype(np.float16),
     "F32": np.dtype(np.float32),
@@ -80,7 +82,7 @@ def dtype_name(array: Array, name: str = "array") -> str:
 def header(data: bytes) -> bytes:
     """The raw header, its 8 bytes of size included. Nothing is parsed.
 
-    Raises WeightsError when the size is missing, beyond 8 MiB or beyond the file.
+    Raises WeightsError when the size is missing, beyond 1 MiB or beyond the file.
     """
     if len(data) < _SIZE_BYTES:
         raise WeightsError(f"These {len(data)} bytes are too few to be weights.")
@@ -98,7 +100,8 @@ def same_header(base: bytes, update: bytes) -> bool:
 def decode(data: bytes, order: Sequence[str]) -> Arrays:
     """Read safetensors into arrays in `order`, which must name exactly the tensors that are there.
 
-    Raises WeightsError: no safetensors, metadata, other names, a dtype that terms cannot name (BF16).
+    Raises WeightsError: no safetensors, metadata, other names, a dtype that terms cannot name (BF16), a
+    boolean that is neither 0 nor 1.
     """
     entries = _entries(header(data)[_SIZE_BYTES:])
     if len(entries) != len(order) or set(entries) != set(order):
@@ -108,7 +111,9 @@ def decode(data: bytes, order: Sequence[str]) -> Arrays:
     try:
         found = load(data)
     except (SafetensorError, ValueError, OverflowError) as error:  # the latter: shapes that numpy cannot hold
-        raise WeightsError(f"These weights are not valid safetensors: {error}") from error
+        raise WeightsError(f"These weights are not valid safetensors: {str(error)!r:.100}") from error
+    for name in order:
+        _check_booleans(name, found[name])
     return {name: found[name] for name in order}
 
 
@@ -135,7 +140,14 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
 def _check_dtype(name: str, entry: object) -> None:
     spelled = entry.get("dtype") if isinstance(entry, dict) else None
     if not isinstance(spelled, str) or spelled not in DTYPES:
-        raise WeightsError(f"Tensor {name!r} has the dtype {spelled!r}; weights hold {', '.join(DTYPES)}.")
+        raise WeightsError(
+            f"Tensor {name!r:.100} has the dtype {spelled!r:.50}; weights hold {', '.join(DTYPES)}."
+        )
+
+
+def _check_booleans(name: str, array: Array) -> None:
+    if array.dtype.kind == "b" and (array.view(np.uint8) > 1).any():  # what such a one is, numpy leaves open
+        raise WeightsError(f"Tensor {name!r} has a boolean that is neither 0 nor 1.")
 
 
 # --- back to the base's dtypes

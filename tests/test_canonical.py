@@ -162,15 +162,6 @@ def test_256_kib_are_read_and_one_byte_more_is_refused():
         canonical.load(canonical.dump("x" * (canonical.MAX_DOCUMENT_BYTES - 1)))
 
 
-@given(st.binary(max_size=64) | TEXT.map(str.encode))
-def test_arbitrary_bytes_are_read_exactly_or_refused_as_a_document(data):
-    try:
-        value = canonical.load(data)
-    except DocumentError:
-        return
-    assert canonical.dump(value) == data
-
-
 @given(VALUES)
 def test_what_another_json_writer_spells_differently_is_refused(value):
     data = json.dumps(value, indent=1).encode()

@@ -1,3 +1,4 @@
+import gzip
 import hashlib
 
 import numpy as np
@@ -110,10 +111,19 @@ def test_every_cell_of_a_file_stays_text(tmp_path):
         ("", "is empty"),
         ("\n\n", "is empty"),
         ("a,y\n", "no rows"),
-        (b"\x89PNG\r\n\x1a\n\xff", "not a CSV file"),
+        ("größe,y\n1,2\n".encode("latin-1"), "not text in UTF-8"),
+        (b"\x89PNG\r\n\x1a\n\xff", "not text in UTF-8"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\r", "not a text file"),
+        (gzip.compress(b"a,y\n1,2\n"), "is compressed"),
+        (b"PK\x03\x04\x14\0", "is an Excel workbook or a zip archive"),
+        (b"SQLite format 3\0\x10", "is an SQLite database"),
+        ("a,y\n1,2\n".encode("utf-16"), "is text in UTF-16"),
+        ("a,y\n1,2\n".encode("utf-16-le"), "is not a text file"),
         ("a,y\n1,2,3\n", "not a CSV file: Expected 2 fields in line 2, saw 3"),
         ('a,y\n"1,2\n', "not a CSV file"),
-        ("a;y\n1;2\n", "one column only: 'a;y'"),
+        ("a;y\n1;2\n", "separated by semicolons"),
+        ("a;y\n1,5;2\n", "separated by semicolons"),
+        ("a\ty\n1\t2\n", "separated by tabs"),
         ("a,b,a,y,b\n1,2,3,4,5\n", "more than one column called a, b"),
         ("a,,y\n1,2,3\n", "Column 2 of .* has no name"),
     ],

@@ -1,4 +1,3 @@
-import contextlib
 import hashlib
 import json
 import math
@@ -108,7 +107,7 @@ def test_the_digest_is_sha256_of_the_file():
         b"\0" * 7,
         struct.pack("<Q", 1),
         struct.pack("<Q", 2**64 - 1) + b"{}",
-        struct.pack("<Q", 8 * 2**20 + 1) + b" " * (8 * 2**20 + 1),
+        struct.pack("<Q", 2**20 + 1) + b" " * (2**20 + 1),
     ],
 )
 def test_a_header_that_cannot_be_is_refused(data):
@@ -133,6 +132,7 @@ def test_a_header_that_cannot_be_is_refused(data):
         raw({"a": entry(shape=(2**63, 2**63))}, b"\0" * 4),
         raw({"a": entry(shape=(0, 2**63), offsets=(0, 0))}),
         raw({"a": entry(shape=(-1,))}, b"\0" * 4),
+        raw({"a": entry("BOOL", (2,), (0, 2))}, b"\1\2"),
         raw({"a": entry()}, b"\0" * 3),
         raw({"a": entry()}, b"\0" * 5),
         raw({"a": entry(), "__metadata__": {"format": "pt"}}, b"\0" * 4),
@@ -159,14 +159,6 @@ def test_bfloat16_is_refused_with_a_sentence():
 def test_other_names_than_the_terms_list_are_refused(order):
     with pytest.raises(WeightsError, match="other tensors"):
         decode(encode({"a": np.zeros(1), "b": np.zeros(1)}), order)
-
-
-@given(st.binary(max_size=64), st.integers(0, 80))
-def test_damaged_bytes_either_decode_or_raise_weights_error(noise, place):
-    data = encode({"a": np.arange(3.0), "b": np.array(True)})
-    damaged = data[:place] + noise + data[place + len(noise) :]
-    with contextlib.suppress(WeightsError):
-        assert list(decode(damaged, ["a", "b"])) == ["a", "b"]
 
 
 # --- comparing headers
