@@ -11,11 +11,14 @@ from fl.ledger.types import (
     INITIAL_REPUTATION,
     UNRATED,
     Address,
+    Admitted,
     Defunded,
     Entry,
     Event,
     Funded,
     MemberEvent,
+    PayeeSet,
+    Removed,
     Replaced,
     RoundSettled,
     Stage,
@@ -60,7 +63,7 @@ class _Federation:
 
 
 class _Books:
-    """Reputation and balance of every member, as settlements and withdrawals make them.
+    """What every member holds and is, as settlements, withdrawals and the members' own events make it.
 
     `differences` has a sentence for everything that is not as it must be.
     """
@@ -69,41 +72,58 @@ class _Books:
         self.tasks = federation.tasks
         self.reputation: dict[Address, int] = {}
         self.balance: dict[Address, int] = {}
+        self.admitted: set[Address] = set()
+        self.payee: dict[Address, Address] = {}
         self.differences: list[str] = []
         for event in federation.events():
             if isinstance(event, RoundSettled):
-                self._settle(self.tasks[event.task], event)
+                self._settle(event)
             elif isinstance(event, Withdrawn):
                 self._pay(event.member, -event.amount)
-            elif isinstance(event, Replaced):
-                self.reputation[event.new] = self.reputation.get(event.old, INITIAL_REPUTATION)
+            else:
+                self._membership(event)
 
     def expect(self, holds: bool, otherwise: str) -> None:
         """Note a difference unless `holds`."""
         if not holds:
             self.differences.append(otherwise)
 
+    def _membership(self, event: Event | MemberEvent) -> None:
+        if isinstance(event, Admitted):
+            self.reputation.setdefault(event.member, INITIAL_REPUTATION)
+            self.admitted.add(event.member)
+        elif isinstance(event, Removed):
+            self.admitted.discard(event.member)
+        elif isinstance(event, Replaced):
+            self.reputation[event.new] = self.reputation.get(event.old, INITIAL_REPUTATION)
+            self.admitted = self.admitted - {event.old} | {event.new}
+        elif isinstance(event, PayeeSet):
+            self.payee[event.member] = event.payee
+
     def _pay(self, trainer: Address, amount: int) -> None:
         self.balance[trainer] = self.balance.get(trainer, 0) + amount
 
-    def _settle(self, record: Record, settled: RoundSettled) -> None:
-        round_ = next((one for one in record.rounds if one.number == settled.round), None)
-        if round_ is None or round_.closed is None:
-            self.differences.append(f"round {settled.round} was settled, and never closed")
+    def _settle(self, settled: RoundSettled) -> None:
+        record = self.tasks.get(settled.task)
+        rounds = record.rounds if record else ()
+        round_ = next((one for one in rounds if one.number == settled.round), None)
+        name = f"task {settled.task}, round {settled.round}"
+        if record is None or round_ is None or round_.closed is None:
+            self.differences.append(f"{name} was settled, and never closed")
             return
         entries = round_.closed.entries
-        expected = payments(record.created.params.reward, entries)
-        self.expect(settled.paid == sum(expected), f"round {round_.number}: paid {settled.paid}")
+        amounts = payments(record.created.params.reward, entries)
+        self.expect(settled.paid == sum(amounts), f"{name}: paid {settled.paid}, found {sum(amounts)}")
         credited = len(settled.credits)
-        self.expect(credited == len(entries), f"round {round_.number}: credits {credited} of {len(entries)}")
-        for entry, amount, credit in zip(entries, expected, settled.credits, strict=False):
+        self.expect(credited == len(entries), f"{name}: credits {credited} of {len(entries)}")
+        for entry, amount, credit in zip(entries, amounts, settled.credits, strict=False):
             self._pay(entry.trainer, amount)
             reputation = rate(self.reputation.get(entry.trainer, INITIAL_REPUTATION), entry.quality)
             self.reputation[entry.trainer] = reputation
             self.expect(
                 (credit.amount, credit.reputation) == (amount, reputation),
-                f"round {round_.number}, {entry.trainer}: credited {credit.amount} and rated "
-                f"{credit.reputation}, found {amount} and {reputation}",
+                f"{name}, {entry.trainer}: credited {credit.amount} and rated {credit.reputation}, "
+                f"found {amount} and {reputation}",
             )
 
 
@@ -130,11 +150,13 @@ def _differences(task: int, federation: _Federation) -> list[str]:
     books, record = _Books(federation), federation.tasks[task]
     for member in sorted(books.reputation):
         held = record.ledger.member(member)
-        balance, reputation = books.balance.get(member, 0), books.reputation[member]
-        books.expect(held.balance == balance, f"{member}: balance {held.balance}, found {balance}")
-        books.expect(
-            held.reputation == reputation, f"{member}: reputation {held.reputation}, found {reputation}"
-        )
+        for name, holds, found in (
+            ("balance", held.balance, books.balance.get(member, 0)),
+            ("reputation", held.reputation, books.reputation[member]),
+            ("admitted", held.admitted, member in books.admitted),
+            ("payee", record.ledger.payee(member), books.payee.get(member, member)),
+        ):
+            books.expect(holds == found, f"{member}: {name} {holds}, found {found}")
     books.expect(*_pool(record))
     return books.differences
 

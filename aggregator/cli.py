@@ -165,7 +165,10 @@ def withdraw_command(
 
 
 def _record(place: wiring.Deployment, sender: LocalAccount | None = None) -> Record:
-    ledger, store = wiring.open_ledger(place, sender), wiring.open_store(place.store)
+    """A task to read, by confirmed blocks; with a `sender`, one whose ledger may be called."""
+    # who withdraws twice loses nothing: being mined is enough
+    ledger = wiring.open_ledger(place, sender, 1) if sender else wiring.open_ledger(place).confirmed()
+    store = wiring.open_store(place.store)
     tasks = ledger.task_count()
     if not 1 <= place.task <= tasks:
         raise UsageError(f"There is no task {place.task}.", f"This contract has {tasks}, counted from 1.")
@@ -181,7 +184,7 @@ def _counts(findings: tuple[Finding, ...]) -> dict[str, int]:
 
 
 def _verification(place: wiring.Deployment, record: Record, findings: tuple[Finding, ...]) -> dict[str, Any]:
-    found = conclude(findings)
+    found = conclude(findings, record.history)
     return {
         "deployment": asdict(place),
         "chain_id": record.ledger.chain_id,
@@ -192,6 +195,7 @@ def _verification(place: wiring.Deployment, record: Record, findings: tuple[Find
         "unchecked": found.unchecked,
         "voided": found.voided,
         "failed_in_spite_of_a_quorum": found.failed,
+        "unproven_refusals": found.unproven,
         "findings": [asdict(finding) for finding in findings],
     }
 
@@ -203,13 +207,16 @@ def _print_verification(place: wiring.Deployment, record: Record, findings: tupl
         where = "" if finding.round is None else str(finding.round)
         table.add_row(where, finding.subject, _MARKS[finding.level], output.safe(finding.text))
     console.print(table)
-    wrong, found = len(mismatches(findings)), conclude(findings)
+    wrong, found = len(mismatches(findings)), conclude(findings, record.history)
     console.print(
         f"{'[bold red]NOT VERIFIED[/]' if wrong else '[bold green]VERIFIED[/]'}  "
         f"{_number(len(record.rounds), 'round')} replayed: {_number(wrong, 'mismatch', 'mismatches')}, "
         f"{sum(found.unchecked.values())} not checked.\n"
         f"{_number(found.voided, 'round')} voided, {found.failed} failed in spite of a quorum."
     )
+    for aggregator, count in found.unproven.items():
+        refusals = f"{_number(count, 'refusal')} for cause"
+        console.print(f"[yellow]Unproven:[/] {refusals}, in rounds that {aggregator} closed.")
     if found.unchecked:
         kinds = (f"{output.safe(kind)} ({count})" for kind, count in found.unchecked.items())
         console.print(f"[yellow]Not all checked:[/] {', '.join(kinds)}; the table says why.")

@@ -9,19 +9,20 @@ from dataclasses import dataclass
 from aggregator import scoring
 from aggregator.findings import Findings, Kind
 from aggregator.types import Aggregate, Rule, Update, Utility
-from fl.documents import Line, Manifest, Terms, Verdict
+from fl.documents import Line, Manifest, Reference, Terms, Verdict
 from fl.ledger.types import REFUSED_QUALITY, UNAVAILABLE, UNRATED
 from fl.weights import Arrays
 
 
 @dataclass(frozen=True)
 class Fate:
-    """What has become of a submission's content: damaged or gone, and how.
+    """What has become of a submission's content, of which something is gone or damaged, and `how`.
 
-    `possible`: refusals that the content which is still there does not rule out.
+    `receipt`: whether the receipt is still there. `possible`: refusals that what is still there does not
+    rule out.
     """
 
-    damaged: bool
+    receipt: bool
     how: str
     possible: AbstractSet[Verdict]
 
@@ -30,42 +31,56 @@ FateOf = Callable[[int], Fate]
 """By place in the round; asked only where the content cannot be read any more."""
 
 
-def compare(recorded: Manifest, replayed: Manifest, fate_of: FateOf, findings: Findings) -> None:
-    """Name every field in which the two differ."""
-    compare_lines(recorded.submissions, replayed.submissions, fate_of, findings)
-    for name in ("chain_id", "contract", "task", "round", "announcement", "base"):
+def compare(
+    recorded: Manifest,
+    replayed: Manifest,
+    fate_of: FateOf,
+    findings: Findings,
+    unknown: AbstractSet[str] = frozenset(),
+) -> None:
+    """Name every field in which the two differ, but for those that are `unknown`."""
+    compare_lines(recorded.submissions, replayed.submissions, fate_of, findings, unknown)
+    for name in ("aggregated", "weights", "state", "utilities", "metrics"):
         said, found = getattr(recorded, name), getattr(replayed, name)
-        findings.expect(said == found, f"{name}: recorded {said}, found {found}")
-    findings.expect(
-        recorded.aggregated == replayed.aggregated,
-        f"aggregated: recorded {list(recorded.aggregated)}, found {list(replayed.aggregated)}",
-    )
-    for name in ("weights", "state", "utilities"):
-        said, found = getattr(recorded, name), getattr(replayed, name)
-        findings.expect(said == found, f"{name}: recorded {_digest(said)}, found {_digest(found)}")
-    findings.expect(
-        recorded.metrics == replayed.metrics,
-        f"metrics: recorded {recorded.metrics}, found {replayed.metrics}",
-    )
+        if said != found and name not in unknown:
+            findings.mismatch(f"{name}: recorded {_shown(said, found)}, found {_shown(found, said)}")
 
 
-def _digest(reference: object) -> object:
-    return getattr(reference, "sha256", None)
+def _shown(value: object, other: object) -> object:
+    """A value in a sentence about two; a reference by its digest, if that is where they differ."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, tuple):
+        return ", ".join(value) or "nobody"
+    if not isinstance(value, Reference):
+        return value
+    if value.sha256 == getattr(other, "sha256", None):
+        return f"{value.cid} of {value.size} bytes"
+    return value.sha256
 
 
 def compare_lines(
-    recorded: Sequence[Line], replayed: Sequence[Line], fate_of: FateOf, findings: Findings
+    recorded: Sequence[Line],
+    replayed: Sequence[Line],
+    fate_of: FateOf,
+    findings: Findings,
+    unknown: AbstractSet[str] = frozenset(),
 ) -> None:
     """Name every submission whose verdict, share, quality, examples or digest differ."""
-    pairs = zip(recorded, replayed, strict=False)  # a difference in number is named elsewhere
-    for place, (said, found) in enumerate(pairs):
+    places = {(line.trainer, line.receipt): place for place, line in enumerate(replayed)}
+    for said in recorded:
+        place = places.get((said.trainer, said.receipt))
+        if place is None:  # not on the chain, which is named elsewhere
+            continue
+        found = replayed[place]
         _sound(said, findings)
         if said.verdict is not found.verdict:
             _other_verdict(place, said, found, fate_of, findings)
             continue
-        for name in ("trainer", "receipt", "share", "quality", "examples", "weights"):
+        for name in ("share", "quality", "examples", "weights"):
             a, b = getattr(said, name), getattr(found, name)
-            findings.expect(a == b, f"{said.trainer}: {name} recorded as {a}, found {b}")
+            if a != b and name not in unknown:
+                findings.mismatch(f"{said.trainer}: {name} recorded as {a}, found {b}")
 
 
 def _sound(line: Line, findings: Findings) -> None:
@@ -102,18 +117,20 @@ _QUALITIES = {
 def _other_verdict(place: int, said: Line, found: Line, fate_of: FateOf, findings: Findings) -> None:
     """Nobody has to keep what was refused, but what is still there may prove that it should not have been.
 
-    To go unrated is a favour, so whoever grants it keeps the receipt.
+    Gone or damaged is the same here: a refused site may hold the only copy of its update, and what it does
+    to it must not speak against who refused it. To go unrated is a favour, so whoever grants it keeps the
+    receipt.
     """
     text = f"{said.trainer}: recorded {said.verdict}, found {found.verdict}"
     if found.verdict is not Verdict.UNAVAILABLE:
         findings.mismatch(text)
         return
     fate = fate_of(place)
-    excusable = not fate.damaged and said.quality != UNRATED and said.verdict in fate.possible
-    if excusable:
-        findings.unchecked(Kind.VERDICTS, f"{text} ({fate.how})")
-    else:
+    if said.quality == UNRATED or said.verdict not in fate.possible:
         findings.mismatch(f"{text} ({fate.how})")
+        return
+    left = "nobody can prove it any more" if fate.receipt else "not even its receipt is left to prove it"
+    findings.unchecked(Kind.REFUSALS, f"{said.trainer}: refused as {said.verdict}, and {left} ({fate.how})")
 
 
 class RecordedUtility:
@@ -122,29 +139,40 @@ class RecordedUtility:
     Inference differs in the last bits between machines, so a recorded value may be off by the tolerance.
     """
 
-    def __init__(self, terms: Terms, table: scoring.Table, own: Utility | None, findings: Findings) -> None:
+    def __init__(self, terms: Terms, table: scoring.Table | None, own: Utility | None) -> None:
         self._tolerance = terms.tolerance
         self._table = table
         self._own = own
-        self._findings = findings
+        self._missing: list[str] = []
+        self._wrong: list[str] = []
 
     def __call__(self, mask: int, arrays: Arrays) -> int:
-        """The recorded utility of this coalition, once compared."""
+        """The recorded utility of this coalition, once compared; our own where there is no table."""
+        own = self._own(mask, arrays) if self._own else None
+        if self._table is None:
+            return own or 0
         if mask not in self._table:
-            self._findings.mismatch(f"utilities: coalition {mask:x} is not in the table")
-            return self._own(mask, arrays) if self._own else 0
+            self._missing.append(f"coalition {mask:x} is not in the table")
+            return own or 0
         recorded = self._table[mask]
-        if self._own is not None:
-            own = self._own(mask, arrays)
-            self._findings.expect(
-                abs(own - recorded) <= self._tolerance,
-                f"utilities: coalition {mask:x} recorded as {recorded}, found {own}",
-            )
+        if own is not None and abs(own - recorded) > self._tolerance:
+            self._wrong.append(f"coalition {mask:x} recorded as {recorded}, found {own}")
         return recorded
+
+    def report(self, findings: Findings) -> None:
+        """Name the coalitions that differed: the first few, and how many more there are."""
+        for texts in (self._missing, self._wrong):
+            for text in texts[:_FEW]:
+                findings.mismatch(f"utilities: {text}")
+            if len(texts) > _FEW:
+                findings.mismatch(f"utilities: and {len(texts) - _FEW} more coalitions like these")
+
+
+_FEW = 3
 
 
 def recorded_rule(manifest: Manifest, arrays: Arrays, state: bytes | None) -> Rule:
-    """Stand in for a rule that is not installed: take the recorded aggregate and memory as given."""
+    """Stand in for a rule that cannot be asked: take the recorded aggregate and memory as given."""
 
     def take(_base: Arrays, _updates: Sequence[Update], _state: bytes | None, _index: int) -> Aggregate:
         return Aggregate(arrays, manifest.metrics, state)

@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from aggregator import scoring
+from aggregator.sizes import Sizes
 from aggregator.types import (
     Aggregate,
     Closed,
@@ -28,7 +29,7 @@ from aggregator.types import (
 from aggregator.verdicts import Checked, Yardstick, check
 from fl import agreement, weights
 from fl.documents import Claims, Line, Manifest, Reference, Terms, Verdict
-from fl.errors import UsageError, WeightsError
+from fl.errors import DocumentError, UsageError, WeightsError
 from fl.ledger.types import UNAVAILABLE, Address, Entry
 from fl.store.layout import cid_of
 
@@ -37,11 +38,11 @@ from fl.store.layout import cid_of
 class Hindsight:
     """What only a verifier has to know, who comes when content may be gone; nothing when a round is decided.
 
-    `denied`: places of submissions that the aggregator called unavailable. `proven`: weights digests that are
-    known without the content.
+    `denied`: submissions that the aggregator called unavailable. `proven`: weights digests that are known
+    without the content.
     """
 
-    denied: AbstractSet[int] = frozenset()
+    denied: AbstractSet[Submission] = frozenset()
     proven: Mapping[Submission, bytes] = field(default_factory=dict)
 
 
@@ -95,8 +96,8 @@ def examine(
 ) -> list[Checked]:
     """Give every submission its verdict, in chain order, reading one update at a time."""
     checked: list[Checked] = []
-    for place, submission in enumerate(submissions):
-        if place in hindsight.denied:
+    for submission in submissions:
+        if submission in hindsight.denied:
             checked.append(Checked(submission, Verdict.UNAVAILABLE, UNAVAILABLE))
         else:
             checked.append(check(submission, yardstick, read, digests(checked, hindsight)))
@@ -125,6 +126,7 @@ def _close(
     lines = _lines(checked, scoring.shares(facts.terms, updates, table))
     utilities = scoring.encode_table(table) if table else None
     new_weights = weights.encode(aggregate.arrays)
+    _demand_sizes(facts.terms, weights=new_weights, state=aggregate.state, utilities=utilities)
     manifest = Manifest(
         **_round_of(facts.context),
         submissions=lines,
@@ -134,6 +136,7 @@ def _close(
         state=_reference(aggregate.state),
         metrics=_claims(aggregate),
     )
+    _demand_writable(manifest)
     return Closed(manifest, new_weights, aggregate.state, utilities, _entries(lines))
 
 
@@ -175,6 +178,21 @@ def _apply(rule: Rule, base: weights.Arrays, chosen: Sequence[Update], facts: Fa
 
 
 # --- writing it down
+
+
+def _demand_sizes(terms: Terms, **blobs: bytes | None) -> None:
+    """What verifiers would refuse to read must not be named: the round fails instead."""
+    sizes = Sizes.of(terms)
+    for kind, data in blobs.items():
+        if data is not None and len(data) not in getattr(sizes, kind):
+            raise _NoModel(f"{kind}_too_large")
+
+
+def _demand_writable(manifest: Manifest) -> None:
+    try:
+        manifest.encode()
+    except DocumentError as error:  # such as metrics without end
+        raise _NoModel("manifest_too_large") from error
 
 
 def _round_of(context: Context) -> dict[str, Any]:

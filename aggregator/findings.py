@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 
-from fl.errors import FedledgerError
+from fl.errors import FedledgerError, LedgerUnavailable, StoreUnavailable
 
 
 class Level(StrEnum):
@@ -23,8 +23,11 @@ class Kind(StrEnum):
     """What a conclusion counts: what could not be checked, and rounds in which sites worked for nothing."""
 
     VERDICTS = "verdicts"
+    REFUSALS = "unproven refusals"
     AGGREGATES = "aggregates"
     UTILITIES = "utilities"
+    SHARES = "shares"
+    ROUNDS = "whole rounds"
     FAILED = "failed rounds"
     VOIDED = "voided"
     UNPAID = "failed in spite of a quorum"
@@ -53,17 +56,21 @@ class Findings:
     def about(self, round_: int | None, subject: str, ok: str = "") -> Iterator[None]:
         """Find something about this subject; an error of ours inside is a mismatch, and the walk goes on.
 
-        `ok` is recorded when nothing inside differed.
+        A ledger or store that does not answer at all is no finding: what it raises is raised.
+        `ok` is recorded when nothing inside differed, and says so when not all of it could be checked.
         """
-        outer = self._round, self._subject
+        outer, before = (self._round, self._subject), len(self._found)
         self._round, self._subject = round_, subject
-        before = len(mismatches(self._found))
         try:
             yield
+        except (LedgerUnavailable, StoreUnavailable):  # which say nothing about any subject
+            raise
         except FedledgerError as error:
             self.mismatch(error.message)
-        if ok and len(mismatches(self._found)) == before:
-            self.add(Level.OK, ok)
+        inside = self._found[before:]
+        if ok and not mismatches(inside) and all(one.kind is not Kind.ROUNDS for one in inside):
+            partly = any(one.level is Level.UNCHECKED for one in inside)
+            self.add(Level.OK, f"{ok}, as far as it can be checked" if partly else ok)
         self._round, self._subject = outer
 
     def add(self, level: Level, text: str, kind: Kind | None = None) -> None:

@@ -15,18 +15,21 @@ from fl.ledger.types import Event, RoundClosed, RoundOpened, WeightsReset
 class Heritage:
     """What a round inherits from the rounds before it.
 
-    `weights` is the reference of what the contract holds as base, None if no document names it; `state` is
-    the rule's memory. `closed` counts closed rounds, later voided ones included; `earlier` holds weights
-    digests of accepted updates. `lost` has the ids of manifests that could not be read, of rounds closed
-    since the last reset: what they accepted is not in `earlier`. `trouble` is why, when the last of them is
-    what weights and state come from.
+    `digest` is what the contract holds as base, as 64 hexadecimal digits; None after a reset to weights that
+    no round produced. `weights` is its reference, None if no document that can be read names it. `state` is
+    the rule's memory, `forgotten` that it is lost with the manifest that named it.
+    `closed` counts closed rounds, later voided ones included. `earlier` holds weights digests of updates
+    that rounds accepted since the last reset, `lost` the numbers of rounds closed since then whose manifests
+    cannot be read: without them `earlier` is not known, nothing can be decided, and `trouble` says why.
     """
 
     weights: Reference | None
+    digest: str | None
     state: Reference | None = None
+    forgotten: bool = False
     closed: int = 0
     earlier: AbstractSet[bytes] = frozenset()
-    lost: tuple[bytes, ...] = ()
+    lost: tuple[int, ...] = ()
     trouble: FedledgerError | None = None
 
 
@@ -54,31 +57,57 @@ class _Walk:
     """The way through a task's history; `heritage` is what a round opened now would inherit."""
 
     def __init__(self, initial: Reference, manifest: ReadManifest) -> None:
-        self.heritage = Heritage(initial)
+        self.heritage = Heritage(initial, initial.sha256)
         self._manifest = manifest
         self._known = {initial.sha256: initial}
+        self._produced = {initial.sha256}
         self._accepted: dict[bytes, int] = {}  # weights digest → number of the close that accepted it first
 
     def close(self, event: RoundClosed) -> None:
-        before = self.heritage
-        closed = before.closed + 1
+        before, digest = self.heritage, event.weights.hex()
+        self._produced.add(digest)
+        after = replace(before, digest=digest, closed=before.closed + 1)
         try:
             manifest = self._manifest(event)
         except (StoreError, DocumentError) as error:
-            lost = (*before.lost, event.manifest)
-            self.heritage = replace(before, weights=None, state=None, closed=closed, lost=lost, trouble=error)
+            self.heritage = _bereft(after, event.round, error)
             return
-        for digest in _accepted(manifest):
-            self._accepted.setdefault(digest, closed)
+        for accepted in _accepted(manifest):
+            self._accepted.setdefault(accepted, after.closed)
         # who named weights first is believed: a later manifest cannot make them unreachable
-        weights = self._known.setdefault(manifest.weights.sha256, manifest.weights)
-        earlier = _Earlier(self._accepted, closed)
-        self.heritage = Heritage(weights, manifest.state, closed, earlier, before.lost)
+        self._known.setdefault(manifest.weights.sha256, manifest.weights)
+        self.heritage = replace(
+            after,
+            weights=self._known.get(digest),
+            state=manifest.state,
+            forgotten=False,
+            earlier=_Earlier(self._accepted, after.closed),
+        )
 
     def reset(self, weights: str) -> None:
-        """Governance went back: the rule starts without memory, and what was lost stays lost."""
-        known = self._known.get(weights)
-        self.heritage = replace(self.heritage, weights=known, state=None, lost=(), trouble=None)
+        """Governance went back: the rule starts without memory, and no update has been accepted yet."""
+        self._accepted = {}
+        produced = weights if weights in self._produced else None
+        self.heritage = Heritage(self._known.get(weights), produced, closed=self.heritage.closed)
+
+
+_WAY_BACK = (
+    "Serve it again, or have the owner reset the weights, to those in force if a manifest that is left names "
+    "them: what was accepted before a reset no longer counts."
+)
+
+
+def _bereft(heritage: Heritage, round_: int, error: StoreError | DocumentError) -> Heritage:
+    """The heritage after a round whose manifest cannot be read."""
+    text = f"The manifest of round {round_} cannot be had: {error.message}"
+    return replace(
+        heritage,
+        weights=None,
+        state=None,
+        forgotten=True,
+        lost=(*heritage.lost, round_),
+        trouble=heritage.trouble or type(error)(text, _WAY_BACK),
+    )
 
 
 def _accepted(manifest: Manifest) -> Iterator[bytes]:

@@ -16,7 +16,7 @@ from aggregator.sizes import Sizes
 from aggregator.types import Context, Submission
 from fl.canonical import sha256
 from fl.documents import Announcement, Manifest, Reference, Terms
-from fl.errors import DocumentError, StoreError
+from fl.errors import DocumentError, LedgerError, StoreError
 from fl.ledger import digests
 from fl.ledger.port import Ledger
 from fl.ledger.types import (
@@ -116,7 +116,7 @@ class Record:
             for event in self.history
             if isinstance(event, ReceiptRevealed)
         }
-        self._manifests: dict[int, Manifest] = {}
+        self._manifests: dict[bytes, Manifest] = {}
 
     def open(self, cid: Cid, limit: int) -> BinaryIO:
         """Open a blob as a store does; a receipt that was revealed on the chain counts as served."""
@@ -150,8 +150,11 @@ class Record:
 
     @property
     def created(self) -> TaskCreated:
-        """The task's creation, with its final numbers."""
-        return next(event for event in self.history if isinstance(event, TaskCreated))
+        """The task's creation, with its final numbers. Raises LedgerError if the node leaves it out."""
+        for event in self.history:
+            if isinstance(event, TaskCreated):
+                return event
+        raise LedgerError(f"The node's events of task {self.task} lack its creation.")
 
     def terms(self) -> Terms:
         """The terms that the task was created with."""
@@ -180,30 +183,35 @@ class Record:
     def manifest(self, round_: Round) -> Manifest:
         """What the round was closed with."""
         assert round_.closed is not None, "only a closed round has a manifest"
-        if round_.number not in self._manifests:
-            self._manifests[round_.number] = Manifest.decode(self.document(round_.closed.manifest))
-        return self._manifests[round_.number]
+        return self._manifest(round_.closed)
+
+    def _manifest(self, closed: RoundClosed) -> Manifest:
+        if closed.manifest not in self._manifests:
+            self._manifests[closed.manifest] = Manifest.decode(self.document(closed.manifest))
+        return self._manifests[closed.manifest]
 
     def heritage(self, until: int | None = None) -> Heritage:
         """What round `until` inherited (None: what the next round will).
 
-        Raises what reading the last closed round's manifest raised. An older one that cannot be read is only
-        counted (`lost`): a later manifest, or a reset, says again what weights and state are.
+        Raises what reading the manifest of a round raised that was closed since the last reset: without it
+        nobody knows which updates were accepted before.
         """
-        heritage = self._heritages[until]
+        heritage = self.inherited(until)
         if heritage.trouble:
             raise heritage.trouble.with_traceback(None)
         return heritage
 
+    def inherited(self, until: int | None = None) -> Heritage:
+        """As `heritage`, as far as it can be had: a verifier goes on where nobody could have decided."""
+        return self._heritages[until]
+
     @cached_property
     def _heritages(self) -> dict[int | None, Heritage]:
-        return heritages(
-            self.history, self.terms().weights, lambda closed: self.manifest(self.round(closed.round))
-        )
+        return heritages(self.history, self.terms().weights, self._manifest)
 
-    def facts(self, round_: Round) -> Facts:
-        """Everything that this round is decided from."""
-        heritage = self.heritage(round_.number)
+    def facts(self, round_: Round, heritage: Heritage | None = None) -> Facts:
+        """Everything that this round is decided from; `heritage` in place of what it inherited."""
+        heritage = heritage or self.heritage(round_.number)
         announcement = self.announcement(round_)
         if announcement.base.sha256 != round_.opened.weights.hex():
             raise DocumentError(

@@ -9,7 +9,7 @@ from eth_utils.address import is_address, to_checksum_address
 
 from aggregator.record import Record, Round
 from fl.documents import Line, Profile
-from fl.errors import FedledgerError, UsageError
+from fl.errors import DocumentError, StoreError, UsageError
 from fl.ledger.types import (
     FULL_QUALITY,
     UNAVAILABLE,
@@ -134,7 +134,7 @@ def _lines(record: Record, round_: Round) -> dict[Address, Line]:
         return {}
     try:
         return {Address(line.trainer): line for line in record.manifest(round_).submissions}
-    except FedledgerError:
+    except (StoreError, DocumentError):
         return {}
 
 
@@ -251,7 +251,7 @@ def member_names(record: Record) -> dict[Address, str]:
 def _name(record: Record, profile: bytes, member: Address) -> str:
     try:
         return Profile.decode(record.document(profile)).name
-    except FedledgerError:
+    except (StoreError, DocumentError):
         return member
 
 

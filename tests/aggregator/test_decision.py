@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from aggregator import scoring
+from aggregator.sizes import Sizes
 from aggregator.types import Aggregate, Closed, Failed
 from fl import weights
 from fl.canonical import sha256
@@ -206,6 +207,27 @@ def test_an_aggregate_that_is_no_arrays_fails_the_round(round_, spoil):
 def test_metrics_that_no_manifest_can_hold_fail_the_round(round_, metrics):
     decision = round_().decide(lambda base, *_: Aggregate(base, metrics))
     assert reason(decision) == "bad_metrics"
+
+
+def test_metrics_without_end_fail_the_round_because_no_manifest_holds_them(round_):
+    metrics = {f"metric {number}": 0.5 for number in range(20_000)}
+    assert reason(round_().decide(lambda base, *_: Aggregate(base, metrics))) == "manifest_too_large"
+
+
+def test_a_state_that_verifiers_would_refuse_to_read_fails_the_round(round_):
+    case = round_()
+    most = Sizes.of(case.terms).state.stop - 1
+
+    def rule(size):
+        return lambda base, *_: Aggregate(base, {}, b"x" * size)
+
+    assert isinstance(case.decide(rule(most)), Closed)
+    assert reason(case.decide(rule(most + 1))) == "state_too_large"
+
+
+def test_a_table_of_utilities_that_verifiers_would_refuse_to_read_fails_the_round(round_):
+    case = round_(scoring="shapley", budget=8)
+    assert reason(case.decide(utility=lambda *_: 10**40)) == "utilities_too_large"
 
 
 def test_a_game_that_the_budget_does_not_cover_fails_the_round_before_any_evaluation(round_):

@@ -231,7 +231,7 @@ def test_refused_content_that_is_gone_is_not_checked(federation, texts, part):
     findings = federation.verify()
     assert mismatches(findings) == []
     [text] = texts(findings, Level.UNCHECKED)
-    assert text.startswith(f"{package.trainer}: recorded bad_claim, found unavailable")
+    assert text.startswith(f"{package.trainer}: refused as bad_claim, and ")
 
 
 @pytest.mark.parametrize("part", ["receipt", "update", "details"])

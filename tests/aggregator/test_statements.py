@@ -217,7 +217,9 @@ def test_unpaid_work_is_counted_in_the_open(federation, fl, monkeypatch):
     assert (said["voided"], said["failed_in_spite_of_a_quorum"]) == (1, 1)
 
 
-def test_a_store_that_lost_a_refused_update_leaves_verdicts_unchecked(federation, fl, monkeypatch):
+def test_a_refusal_that_nobody_can_prove_is_counted_for_the_aggregator_that_closed_its_round(
+    federation, fl, monkeypatch
+):
     monkeypatch.setattr("aggregator.cli.rules.build", lambda rule: federation.rule)
     packages = federation.begin({1: {"details": {"examples": 0}}})
     federation.rounds().finish()
@@ -225,5 +227,8 @@ def test_a_store_that_lost_a_refused_update_leaves_verdicts_unchecked(federation
     del federation.blocks[cid_of(packages[1].details).digest]
     code, out = fl("verify")
     assert code == 0
-    assert "Not all checked: verdicts (1)" in out
+    assert "Not all checked: unproven refusals (1)" in out
+    assert f"Unproven: 1 refusal for cause, in rounds that {federation.operator.address} closed." in out
     assert "verdicts" not in checked(out)
+    said = json.loads(fl("verify", "--json")[1])
+    assert said["unproven_refusals"] == {federation.operator.address: 1}

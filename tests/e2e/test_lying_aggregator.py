@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from aggregator import decision, rounds
+from aggregator import decision, deliberation
 from aggregator.decision import Facts
 from aggregator.types import Closed, Failed, Read, Utility
 from fl import weights
@@ -89,6 +89,16 @@ def metrics_made_up(closed: Closed, facts: Facts) -> Closed:
     )
 
 
+def one_left_out_of_the_list(closed: Closed, facts: Facts) -> Closed:
+    manifest = closed.manifest
+    return replace(closed, manifest=with_changes(manifest, submissions=manifest.submissions[1:]))
+
+
+def a_memory_made_up(closed: Closed, facts: Facts) -> Closed:
+    manifest = with_changes(closed.manifest, state=reference(b"memory"))
+    return replace(closed, state=b"memory", manifest=manifest)
+
+
 def failed_in_spite_of_a_quorum(closed: Closed, facts: Facts) -> Failed:
     return Failed("below_quorum")
 
@@ -116,6 +126,8 @@ LIES = {
     utilities_made_up: "utilities: coalition 1 recorded as",
     one_left_out_of_the_aggregate: "aggregated: recorded",
     metrics_made_up: "metrics: recorded",
+    one_left_out_of_the_list: "is left out",
+    a_memory_made_up: "state: recorded",
 }
 """Lies, and what `fl verify` says of each."""
 
@@ -136,7 +148,7 @@ def lying(facts: Facts, rule, utility, read) -> Closed | Failed:
 @pytest.fixture(scope="module")
 def run(finish, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rounds, "decide", lying)
+        patch.setattr(deliberation, "decide", lying)
         folder = tmp_path_factory.mktemp("lying") / "run"
         return finish(folder, "trainers=3", f"rounds={len(PLAN)}")
 
