@@ -24,12 +24,19 @@ class PatientReader:
     Memory: what was read, so the sealed updates, about as much as the decision holds of opened ones.
     """
 
-    def __init__(self, record: Callable[[], Record], patience: int, close_by: int, submissions: int) -> None:
+    def __init__(
+        self,
+        record: Callable[[], Record],
+        now: Callable[[], int],
+        patience: int,
+        close_by: int,
+        submissions: int,
+    ) -> None:
         self.missing: dict[_Blob, None] = {}  # in the order in which they were asked for
+        self.patience = patience
         self._make_record = record
         self._record = record()
-        self._now = self._record.ledger.now
-        self._patience = patience
+        self._now = now
         self._first_pass = True
         self._until = close_by
         self._turns = max(1, 3 * submissions)  # receipt, update, details
@@ -53,7 +60,7 @@ class PatientReader:
     def retry(self) -> bool:
         """Try what is missing once more; whether all of it is there by now, whatever it is."""
         self._record = self._make_record()  # a receipt may have been revealed on the chain
-        self._first_pass, self._until = False, self._patience
+        self._first_pass, self._until = False, self.patience
         self._turns = max(1, len(self.missing))
         for blob in tuple(self.missing):
             with suppress(StoreError):
@@ -73,7 +80,7 @@ class PatientReader:
 
     def _fetch(self, blob: _Blob) -> bytes:
         now, pieces = self._now(), []
-        if not self._first_pass and now >= self._patience:
+        if not self._first_pass and now >= self.patience:
             raise BlobUnavailable(f"{blob[0]} was not served in time.")
         turn = max(1, (self._until - now) // self._turns)
         with self._record.open(*blob) as stream:

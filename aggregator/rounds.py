@@ -1,29 +1,32 @@
 """Drives a task's rounds over chain and store: open, collect, decide, close or fail, settle.
 
 It keeps no state: everything is read from chain and store, so it can be killed between any two steps and
-started again elsewhere, and every step done twice is harmless.
+started again elsewhere, and every step done twice is harmless. What is decided rests on what the chain has
+confirmed; time, and what is sent, on what a transaction sent now would see.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from aggregator.decision import Facts, decide
-from aggregator.reading import PatientReader
+from aggregator.deliberation import Content, Deliberation
 from aggregator.record import Record, Round
 from aggregator.types import Closed, Failed, Rule, Utility
 from fl import agreement
-from fl.canonical import MAX_DOCUMENT_BYTES, Setting, encode_settings
+from fl.canonical import Setting, encode_settings
 from fl.documents import Announcement, Line, Manifest, Terms
-from fl.errors import DocumentError, Refused, StoreError, WeightsError
+from fl.errors import DocumentError, LedgerUnavailable, Refused, StoreError, StoreUnavailable
 from fl.ledger.port import Ledger
 from fl.ledger.types import Result, RoundClosed, Stage, Task
-from fl.store.cid import Cid
 from fl.store.port import BlobStore, put_bytes
+from fl.waiting import Wait
 
-Wait = Callable[[int, Callable[[], bool]], None]
-"""(until, done): return once `done()` or once the chain's time has reached `until`."""
+CONFIRMING = 1800
+"""Seconds within which what is on the chain gets its confirmations, or the chain stands still."""
+
+_log = logging.getLogger("fedledger.aggregator")
 
 
 @dataclass(frozen=True)
@@ -57,16 +60,51 @@ class Rounds:
         self.wait = wait
 
     def record(self) -> Record:
-        """The task as chain and store have it now."""
-        return Record(self.ledger, self.store, self.task)
+        """The task as chain and store have it now, without what is not confirmed."""
+        return Record(self.ledger.confirmed(), self.store, self.task)
 
     def terms(self) -> Terms:
         """The task's terms."""
         return self.record().terms()
 
     def ended(self) -> int:
-        """How many rounds have ended: closed, failed or void."""
+        """How many rounds have ended: closed, failed or void; an end is waited for until it is confirmed."""
+        self._agreed()
         return sum(round_.ended for round_ in self.record().rounds)
+
+    # --- confirmations
+
+    def _agreed(self) -> Task:
+        """The task, once no beginning or end of a round lacks confirmations.
+
+        It does when a predecessor was killed in the middle, or when a reorg took something back.
+        """
+
+        def agreed() -> bool:
+            known, newest = (chain.task(self.task) for chain in (self.ledger.confirmed(), self.ledger))
+            return _phase(known) == _phase(newest)
+
+        self._await_confirmations(agreed)
+        return self.ledger.confirmed().task(self.task)
+
+    def _catch_up(self) -> None:
+        """Wait until everything that a transaction sent now would see is confirmed."""
+        seen = self.ledger.now()
+        self._await_confirmations(lambda: self.ledger.confirmed().now() >= seen)
+
+    def _await_confirmations(self, done: Callable[[], bool]) -> None:
+        """Raises LedgerUnavailable when it does not come to that."""
+        if done():
+            return
+        self.wait(self.ledger.now() + CONFIRMING, done)
+        if not done():
+            message = f"Nothing was confirmed for {CONFIRMING} seconds."
+            raise LedgerUnavailable(message, "Does the chain make blocks when nobody sends anything?")
+
+    def _look_again(self, number: int) -> Round | None:
+        """A round that could not be ended: voided, failed by an outsider, or None if a reorg took it back."""
+        self._catch_up()
+        return next((round_ for round_ in self.record().rounds if round_.number == number), None)
 
     # --- opening
 
@@ -76,21 +114,28 @@ class Rounds:
         """Open the next round, or return the announcement of the one that is open.
 
         A round whose announcement cannot be had, or is of another round, was opened by another aggregator:
-        it is failed when it is over.
+        it is failed when it is over. The opening is confirmed when this returns.
         """
-        task = self.ledger.task(self.task)
+        task = self._agreed()
         if task.open and (found := self._announced(task)):
             return found
-        record, task = self.record(), self.ledger.task(self.task)
+        record = self.record()
+        task = record.ledger.task(self.task)
         announcement = self._announcement(record, task, settings or {}, invited)
         put_bytes(self.store, announcement.encode())
-        self.ledger.open_round(self.task, announcement.round, task.weights, announcement.id)
+        try:
+            self.ledger.open_round(self.task, announcement.round, task.weights, announcement.id)
+        except Refused:
+            self._catch_up()
+            if _phase(self._agreed()) == _phase(task):
+                raise
+            return self.open(settings, invited)  # another aggregator opened it
         return announcement
 
     def _announced(self, task: Task) -> Announcement | None:
         """The open round's announcement; waits until the round is over before it gives up and fails it."""
         if isinstance(self._readable(task), str):
-            self.wait(task.deadline + 1, self._over)
+            self._await_end(task)
         found = self._readable(task)
         if isinstance(found, str):
             self._give_up(task.round, found)
@@ -110,15 +155,12 @@ class Rounds:
         )
         return "bad_announcement" if any(differences) else found
 
-    def _over(self) -> bool:
-        """Whether the open round is sealed, or has ended without us."""
-        return self.sealed() or not self.ledger.task(self.task).open
-
     def _give_up(self, number: int, reason: str) -> None:
         try:
             self.ledger.fail_round(self.task, number, _reason(reason))
         except Refused:
-            if not self.record().round(number).ended:  # voided, or failed by an outsider, meanwhile
+            found = self._look_again(number)
+            if found and not found.ended:
                 raise
 
     def _announcement(
@@ -142,80 +184,59 @@ class Rounds:
 
     # --- ending
 
-    def sealed(self) -> bool:
-        """Whether no further submission can count in the open round."""
-        return self.ledger.task(self.task).sealed(self.ledger.now())
+    def over(self) -> bool:
+        """Whether no further submission can count: the round is sealed, or has ended without us."""
+        chain = self.ledger.confirmed()
+        task = chain.task(self.task)
+        return task.sealed(chain.now()) if task.open else not self.ledger.task(self.task).open
 
-    def finish(self) -> RoundEnd:
-        """Wait for the seal, then decide the open round and close or fail it."""
-        task = self.ledger.task(self.task)
-        self.wait(task.deadline + 1, self.sealed)
-        task = self.ledger.task(self.task)  # sealing moved the deadline
-        round_ = self.record().round(task.round)
-        decision = self._decide(round_, task)
-        try:
-            if isinstance(decision, Closed) and self.ledger.now() <= task.close_by():
-                return self._close(round_, decision)
-            return self._fail(round_, decision)
-        except Refused:
-            if self.record().round(round_.number).ended:  # voided, or failed by an outsider, meanwhile
-                return RoundEnd(round_.number, False, "ended_by_others", lines_of(decision), None)
-            raise
+    def await_end(self) -> None:
+        """Wait until the open round is over, and that is confirmed."""
+        self._await_end(self.ledger.task(self.task))
 
-    def _decide(self, round_: Round, task: Task) -> Closed | Failed:
-        """Decide with all the patience there is; a round that nobody could decide fails.
+    def _await_end(self, task: Task) -> None:
+        self.wait(task.deadline + 1, self.over)
+        if not self.over():  # the deadline's own confirmations
+            self.wait(task.close_by(), self.over)
 
-        So a predecessor that lost the base, or the last manifest, does not stop the task for good.
+    def finish(self, remind: Callable[[], None] = lambda: None) -> RoundEnd:
+        """Wait for the seal, then decide the open round and close or fail it.
+
+        While content is missing, `remind` is called now and then, for sites to publish what is due.
+        The end is confirmed when this returns.
         """
-        early = task.close_window // 2  # until then the contract takes no `unavailable`
-        patience = task.deadline + max(task.close_window * 3 // 4, early + 1)
-        try:
-            return self._collect(round_, self._facts(round_, patience), patience, task.close_by())
-        except (StoreError, DocumentError, WeightsError):
-            return Failed("undecidable")
-
-    def _collect(self, round_: Round, facts: Facts, patience: int, close_by: int) -> Closed | Failed:
-        """Decide once everything is served, at the latest after three quarters of the close window."""
-        reader = PatientReader(self.record, patience, close_by, len(round_.submissions))
-        while True:
-            decision = decide(facts, self.rule, self.utility, reader.read)
-            if not reader.missing or self.ledger.now() >= patience:
-                self._keep_receipts(round_, reader)
-                return decision
-            self.wait(patience, reader.retry)
-
-    def _keep_receipts(self, round_: Round, reader: PatientReader) -> None:
-        """Store again what was read: a refused site could take back the receipt that proves its refusal."""
-        for event in round_.submissions:
-            receipt = reader.kept(Cid.of_document(event.receipt), MAX_DOCUMENT_BYTES)
-            if receipt is not None:
-                put_bytes(self.store, receipt)
-
-    def _facts(self, round_: Round, patience: int) -> Facts:
-        """What the round is decided from; what is not served of it is waited for.
-
-        Manifests of earlier rounds can be done without: then nobody notices what they would show replayed.
-        """
-        facts = self._complete(round_)
-        if facts is None:
-            self.wait(patience, lambda: self._complete(round_) is not None)
-            facts = self.record().facts(round_)
-        return facts
-
-    def _complete(self, round_: Round) -> Facts | None:
-        """What the round is decided from; None while some of it is not served."""
+        self.await_end()
         record = self.record()
+        task = record.ledger.task(self.task)  # sealing moved the deadline
+        if not task.open:
+            return _ended_by_others(task.round)
+        round_ = record.round(task.round)
+        decision, content = self._deliberation(remind).on(round_, task)
         try:
-            facts = record.facts(round_)
-        except StoreError:
-            return None
-        return None if record.heritage(round_.number).lost else facts
+            if isinstance(decision, Failed):
+                return self._fail(round_, decision, decision.reason)
+            return self._close(round_, task, decision, content)
+        except Refused:
+            found = self._look_again(round_.number)
+            if found == round_:
+                raise
+            if found and not found.ended:  # a reorg changed what it was decided from
+                return self.finish(remind)
+            return _ended_by_others(round_.number, lines_of(decision))
 
-    def _close(self, round_: Round, decision: Closed) -> RoundEnd:
+    def _deliberation(self, remind: Callable[[], None]) -> Deliberation:
+        return Deliberation(self.record, self.ledger.now, self.wait, self.rule, self.utility, remind)
+
+    def _close(self, round_: Round, task: Task, decision: Closed, content: Content) -> RoundEnd:
+        """Store what the round is closed with, then close it; fail it when it is too late for that.
+
+        What was read is stored again, which pins it on an IPFS node: a refused site could take back the
+        receipt that proves its refusal, and any site what was accepted.
+        """
         manifest = decision.manifest
-        for blob in (decision.weights, decision.state, decision.utilities, manifest.encode()):
-            if blob is not None:
-                put_bytes(self.store, blob)
+        blobs = (*content.receipts, decision.weights, decision.state, decision.utilities, manifest.encode())
+        if not self._store(blobs, task.close_by()) or self.ledger.now() > task.close_by():
+            return self._fail(round_, decision, "close_window_missed")
         result = Result(
             announcement=round_.opened.announcement,
             weights=bytes.fromhex(manifest.weights.sha256),
@@ -223,11 +244,32 @@ class Rounds:
             entries=decision.entries,
             receipts=tuple(event.receipt for event in round_.submissions),
         )
-        self.ledger.close_round(self.task, round_.number, result)
+        try:
+            self.ledger.close_round(self.task, round_.number, result)
+        except Refused as refused:
+            if refused.name != "Late":  # mined too late, or taken back by a reorg until it was
+                raise
+            return self._fail(round_, decision, "close_window_missed")
+        self._store(content.accepted, self.ledger.now())  # `fl store collect` makes up for what fails now
         return RoundEnd(round_.number, True, "", manifest.submissions, manifest)
 
-    def _fail(self, round_: Round, decision: Closed | Failed) -> RoundEnd:
-        reason = decision.reason if isinstance(decision, Failed) else "close_window_missed"
+    def _store(self, blobs: Iterable[bytes | None], until: int) -> bool:
+        """Store blobs in their order, again and again while the store refuses; whether it has them all."""
+        left = [blob for blob in blobs if blob is not None]
+
+        def stored() -> bool:
+            try:
+                while left:
+                    put_bytes(self.store, left[0])
+                    del left[0]
+            except (StoreError, StoreUnavailable) as error:
+                _log.warning("not stored yet: %s", error.message)
+            return not left
+
+        self.wait(until, stored)
+        return not left
+
+    def _fail(self, round_: Round, decision: Closed | Failed, reason: str) -> RoundEnd:
         self.ledger.fail_round(self.task, round_.number, _reason(reason))
         return RoundEnd(round_.number, False, reason, lines_of(decision), None)
 
@@ -258,6 +300,15 @@ class Rounds:
             assert round_.closed is not None, "a pending round is a closed one"
             self.wait(round_.closed.settle_after, lambda: False)
             self.settle_due()
+
+
+def _phase(task: Task) -> tuple[int, bool, bytes]:
+    """What beginnings and ends of rounds change."""
+    return task.round, task.open, task.weights
+
+
+def _ended_by_others(number: int, lines: tuple[Line, ...] = ()) -> RoundEnd:
+    return RoundEnd(number, False, "ended_by_others", lines, None)
 
 
 def _reason(text: str) -> bytes:

@@ -14,6 +14,7 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MessageType, Met
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Result, Strategy
 
+from aggregator.deliberation import REMINDERS
 from aggregator.rounds import RoundEnd, Rounds
 from fl import weights
 from fl.canonical import Setting
@@ -93,17 +94,38 @@ class OnChain(Strategy):
         asked = list(self.configure_train(self._index(), ArrayRecord(), ConfigRecord(dict(config)), grid))
         announcement = self.rounds.open(_settings(asked))
         self.watch.opened(announcement)
-        if not self.rounds.sealed():
-            replies = self._ask(grid, [_by_reference(message, announcement) for message in asked], timeout)
+        failed: Sequence[Message] = ()
+        if not self.rounds.over():
+            replies = self._train(grid, asked, announcement, timeout)
             self.watch.trained(announcement.round, replies)
-        if not self.rounds.sealed():  # sites that submit when asked, and those that could not before
-            self._deliver(grid, timeout)
-            self.rounds.wait(self._task().deadline + 1, self.rounds.sealed)
+            failed = _failed(asked, replies)
+        self._gather(grid, failed, announcement, timeout)
         self._deliver(grid, timeout)
-        end = self.rounds.finish()
+        end = self.rounds.finish(lambda: self._deliver(grid, timeout))
         self.watch.ended(end)
         self.rounds.settle_due()
         return end
+
+    def _train(
+        self, grid: Grid, asked: Sequence[Message], announcement: Announcement, timeout: float
+    ) -> list[Message]:
+        return self._ask(grid, [_by_reference(message, announcement) for message in asked], timeout)
+
+    def _gather(
+        self, grid: Grid, failed: Sequence[Message], announcement: Announcement, timeout: float
+    ) -> None:
+        """Have sites train that failed to, and submit what is due, until the round is over.
+
+        There are those that submit when asked, those whose node or store was away, and those whose
+        submission a reorg took back.
+        """
+        task = self._task()
+        step = max(1, task.window // REMINDERS)
+        while not self.rounds.over() and (now := self.rounds.ledger.now()) <= task.deadline:
+            failed = _failed(failed, self._train(grid, failed, announcement, min(timeout, step)))
+            self._deliver(grid, timeout)
+            self.rounds.wait(min(now + step, task.deadline + 1), self.rounds.over)
+        self.rounds.await_end()
 
     def _index(self) -> int:
         """Closed rounds + 1, which is what strategies count: failed rounds use chain numbers up."""
@@ -118,17 +140,25 @@ class OnChain(Strategy):
 
     def _ask(self, grid: Grid, messages: Sequence[Message], timeout: float) -> list[Message]:
         """Send and wait, at most as long as the open round allows. Errors are logged."""
+        if not messages:
+            return []
         replies = list(grid.send_and_receive(messages, timeout=min(timeout, self._left())))
         for reply in replies:
             if reply.has_error():
-                _log.warning("node %s: %s", reply.metadata.src_node_id, reply.error.reason)
+                # %r: the text is somebody else's, and a log may be a terminal
+                _log.warning("node %s: %.300r", reply.metadata.src_node_id, reply.error.reason)
         return replies
 
     def _left(self) -> float:
-        """Seconds in which a reply can still matter: to the deadline, once sealed to the last close."""
+        """Seconds to wait for replies: to the deadline; once sealed, a part of what is left to close.
+
+        A site that never answers must not keep the round from being closed.
+        """
         task, now = self._task(), self.rounds.ledger.now()
-        limit = task.close_by() if task.sealed(now) else task.deadline
-        return max(1, limit - now) if task.open else math.inf
+        if not task.open:
+            return math.inf
+        left = (task.close_by() - now) / REMINDERS if task.sealed(now) else task.deadline - now
+        return max(1, left)
 
     # --- the weights in force
 
@@ -186,6 +216,12 @@ class OnChain(Strategy):
 
 def _train_message(content: RecordDict, node: int) -> Message:
     return Message(content, dst_node_id=node, message_type=MessageType.TRAIN)
+
+
+def _failed(asked: Sequence[Message], replies: Sequence[Message]) -> list[Message]:
+    """The messages that were answered with an error."""
+    nodes = {reply.metadata.src_node_id for reply in replies if reply.has_error()}
+    return [message for message in asked if message.metadata.dst_node_id in nodes]
 
 
 def _by_reference(message: Message, announcement: Announcement) -> Message:

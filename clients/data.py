@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from clients.formats import refuse_other_formats
 from fl.canonical import untag_float
 from fl.documents import Column, Data
 from fl.errors import UsageError
@@ -147,13 +148,18 @@ def read_csv(path: Path, label: str) -> pd.DataFrame:
 def _read_table(path: Path) -> pd.DataFrame:
     hint = "It should be a text file in UTF-8: a header, then rows, with commas between the cells."
     try:
+        refuse_other_formats(path)
         # the header is read as a row: pandas would rename its duplicates, and take an extra cell for an index
-        table = pd.read_csv(path, header=None, dtype=str, encoding="utf-8-sig", skipinitialspace=True)
+        table = pd.read_csv(
+            path, header=None, dtype=str, encoding="utf-8-sig", skipinitialspace=True, compression=None
+        )
     except FileNotFoundError as error:
         raise UsageError(f"There is no file {path}.") from error
     except pd.errors.EmptyDataError as error:
         raise UsageError(f"{path} is empty.", hint) from error
-    except (pd.errors.ParserError, UnicodeError) as error:
+    except UnicodeError as error:
+        raise UsageError(f"{path} is not text in UTF-8.", hint) from error
+    except pd.errors.ParserError as error:
         reason = str(error).strip().removeprefix("Error tokenizing data. C error: ")
         raise UsageError(f"{path} is not a CSV file: {reason}.", hint) from error
     except OSError as error:
@@ -164,10 +170,9 @@ def _read_table(path: Path) -> pd.DataFrame:
 def _column_names(header: pd.Series[Any], path: Path) -> list[str]:
     for place, name in enumerate(header, start=1):
         if not isinstance(name, str) or not name.strip():
-            raise UsageError(f"Column {place} of {path} has no name.", "The first line names every column.")
+            hint = "The first line names every column. Leave a column out that only numbers the rows."
+            raise UsageError(f"Column {place} of {path} has no name.", hint)
     names = [name.strip() for name in header]
-    if len(names) == 1 and any(mark in names[0] for mark in ";\t|"):
-        raise UsageError(f"{path} has one column only: {names[0]!r}.", "Put commas between the cells.")
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise UsageError(f"{path} has more than one column called {', '.join(twice)}.", "Rename all but one.")

@@ -8,6 +8,7 @@ the server are references; the update goes sealed to the store and its receipt's
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from typing import TypeVar, cast
 
@@ -26,6 +27,8 @@ STATE = "fedledger"
 
 APP_RAISED, REFUSED_BY_MOD = 2, 6
 """Flower's error codes for an app that raised, and for a mod whose condition does not hold."""
+
+_DIGEST = re.compile("[0-9a-f]{64}")
 
 R = TypeVar("R", ArrayRecord, MetricRecord)
 OpenSite = Callable[[Context], Site]
@@ -66,13 +69,15 @@ on_chain = site_mod(_site_of)
 
 def _answer(message: Message, context: Context, call_next: ClientAppCallable, site: Site) -> Message:
     if DELIVER in message.content:
-        site.submit_due()
-        site.publish_due()
+        try:
+            site.submit_due()
+        finally:  # receipts of other rounds may be due, whatever became of this one
+            site.publish_due()
         return Message(RecordDict(), reply_to=message)
     announcement = site.announced(_announced_id(message))
     if site.submitted(announcement.round):
         return Message(RecordDict(), reply_to=message)
-    receipt = site.prepared(announcement.round) or _train(message, context, call_next, site, announcement)
+    receipt = site.prepared(announcement) or _train(message, context, call_next, site, announcement)
     if context.node_config.get("submit", True):
         site.submit_due()
     return Message(RecordDict({RECEIPT: _reference(receipt)}), reply_to=message)
@@ -82,7 +87,7 @@ def _announced_id(message: Message) -> bytes:
     """Which announcement the message refers to. Raises ConsentError for a message by value."""
     for record in message.content.config_records.values():
         value = record.get(ANNOUNCEMENT)
-        if isinstance(value, str) and len(value) == 64:
+        if isinstance(value, str) and _DIGEST.fullmatch(value):
             return bytes.fromhex(value)
     raise ConsentError("This site answers only rounds that are on the chain, and the message names none.")
 

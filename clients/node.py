@@ -7,6 +7,7 @@
 | `outbox` | folder for receipts that wait; the member's own |
 | `data` | file with the member's own rows, for the data commitment (and for the app) |
 | `code` | installed modules that are the code which trains, separated by commas |
+| `confirmations` | how many a transaction needs, as in `fl.wiring`; left out: 4, on an embedded chain 0 |
 | `submit` | false: submit only when asked to (`fl.messages.DELIVER`); default true |
 | `seed` | hexadecimal; keys and salt follow from it, for runs that must repeat: in experiments only |
 """
@@ -36,7 +37,7 @@ def open_site(config: Config, kind: type[Site] = Site) -> Site:
     )
     outbox = Outbox(Path(text(config, "outbox")))
     return kind(
-        open_ledger(place, read_key(Path(text(config, "key")))),
+        open_ledger(place, read_key(Path(text(config, "key"))), _confirmations(config)),
         open_store(place.store),
         place.task,
         outbox,
@@ -63,6 +64,13 @@ def _task(config: Config) -> int:
     value = config.get("task")
     if type(value) is not int or value < 1:
         raise UsageError("The node's configuration has no number 'task'.")
+    return value
+
+
+def _confirmations(config: Config) -> int | None:
+    value = config.get("confirmations")
+    if value is not None and type(value) is not int:
+        raise UsageError("'confirmations' in the node's configuration is no whole number.")
     return value
 
 

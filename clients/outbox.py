@@ -1,7 +1,9 @@
-"""Receipts from being written until their round is over: one a round, on the site's own disk and for it only.
+"""Receipts from being written until their round is over, on the site's own disk and for it only.
 
-FOLDER/receipts/TASK-ROUND-CHAIN-CONTRACT-TRAINER.json   the receipt's bytes; the key of an update is in there
-FOLDER/salt                                              32 random bytes, made once
+One an announcement: a round has a second one only if a reorg took its opening back and it was opened anew.
+
+FOLDER/receipts/TASK-ROUND-ANNOUNCEMENT-CONTRACT-TRAINER.json   the receipt; the key of an update is in there
+FOLDER/salt                                                     32 random bytes, made once
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ class Outbox:
             self._receipts.mkdir(mode=0o700, exist_ok=True)
 
     def put(self, receipt: Receipt) -> Receipt:
-        """Keep a receipt durably and return the one that counts: a round's first is never replaced.
+        """Keep a receipt durably and return the one that counts: an announcement's first is never replaced.
 
         Its digest may be on the chain already, and with another receipt its update could not be opened.
         """
@@ -60,8 +62,8 @@ class Outbox:
             return self._salt.read_bytes()
 
     def _path(self, receipt: Receipt) -> Path:
-        name = f"{receipt.task}-{receipt.round}-{receipt.chain_id}-{receipt.contract}-{receipt.trainer}.json"
-        return self._receipts / name
+        names = receipt.task, receipt.round, receipt.announcement, receipt.contract, receipt.trainer
+        return self._receipts / f"{'-'.join(map(str, names))}.json"
 
 
 @contextmanager

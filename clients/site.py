@@ -2,6 +2,8 @@
 
 Its order of work is join, announced, base, prepare, submit_due, publish_due. Each step done twice is
 harmless, and a process killed between any two is followed by one that goes on from chain and outbox.
+What the site trains on, opens or gives up is decided by what the chain has confirmed; what it merely sends
+again, by what a transaction sent now would see.
 """
 
 from __future__ import annotations
@@ -12,15 +14,17 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 
 from clients import consent
+from clients.opening import opened_with, opening, running
 from clients.outbox import Outbox
 from clients.standing import Standing
 from fl import sealing, weights
 from fl.canonical import Setting, sha256
 from fl.documents import Announcement, Details, Privacy, Receipt, Reference, Terms
-from fl.errors import ConsentError, Refused, StoreError, UsageError
+from fl.errors import ConsentError, Refused, StoreError, StoreUnavailable, UsageError
 from fl.ledger.port import Ledger
-from fl.ledger.types import Address, RoundOpened, Task, Transaction
+from fl.ledger.types import Address, Transaction
 from fl.store.port import BlobStore, put_bytes, read_bytes, read_document
+from fl.waiting import Wait, polling
 from fl.weights import Arrays
 
 _log = logging.getLogger("fedledger.site")
@@ -45,7 +49,8 @@ class Site:
     """A member's site in one task.
 
     `ledger` calls in the member's name; `code` is the digest of the code that trains here, `data` the salted
-    commitment to the rows (32 bytes each). Raises UsageError for a ledger that only reads.
+    commitment to the rows (32 bytes each). `wait` is for confirmations (None: look once a second).
+    Raises UsageError for a ledger that only reads.
     """
 
     def __init__(
@@ -58,6 +63,7 @@ class Site:
         code: bytes,
         data: bytes,
         keys: Keys = fresh_key,
+        wait: Wait | None = None,
     ) -> None:
         if ledger.account is None:
             raise UsageError("A site needs a ledger with its own account.")
@@ -69,6 +75,7 @@ class Site:
         self.code = code
         self.data = data
         self.keys = keys
+        self.wait = wait or polling(ledger)
 
     # --- consent
 
@@ -86,7 +93,7 @@ class Site:
     @cached_property
     def terms(self) -> Terms:
         """The task's terms, to which this site consented by joining; they never change."""
-        return Terms.decode(read_document(self.store, self.ledger.task(self.task).terms))
+        return Terms.decode(read_document(self.store, self.ledger.confirmed().task(self.task).terms))
 
     def _check_code(self, terms: Terms) -> None:
         if terms.code != self.code.hex():
@@ -98,35 +105,31 @@ class Site:
     # --- what to train on
 
     def announced(self, id_: bytes) -> Announcement:
-        """The announcement `id_`, if it is the one of the round that is open on the chain.
+        """The announcement `id_`, if the round that is open on the chain was opened with it.
 
-        Raises ConsentError when it is not, or when the round is not for this site.
+        An opening that lacks confirmations is waited for, at most to the round's deadline. Raises
+        ConsentError when another round is open, or none, or when the round is not for this site.
         """
-        task = self.ledger.task(self.task)
-        if not task.open:
-            raise ConsentError(f"No round of task {self.task} is open.")
-        opened = self._opened(task)
-        if opened.announcement != id_:
-            raise ConsentError(f"Round {task.round} was not opened with the announcement {id_.hex()}.")
-        if opened.weights != task.weights:
-            raise ConsentError(f"Round {task.round} was opened on other weights than the contract holds.")
+        try:
+            opened = opened_with(self.ledger.confirmed(), self.task, id_, self.account)
+        except ConsentError:
+            self._await_confirmations()
+            opened = opened_with(self.ledger.confirmed(), self.task, id_, self.account)
         announcement = Announcement.decode(read_document(self.store, id_))
         consent.check_announcement(
             announcement, opened, self.ledger.chain_id, self.ledger.contract, self.account
         )
-        self._check_seat(task.round)
         return announcement
 
-    def _opened(self, task: Task) -> RoundOpened:
-        for event in self.ledger.history(self.task, since=task.opened_at):
-            if isinstance(event, RoundOpened) and event.round == task.round:
-                return event
-        raise ConsentError(f"The opening of round {task.round} is not mined yet.", "Ask again in a moment.")
+    def _await_confirmations(self) -> None:
+        """Wait until the newest round is confirmed, at most to its deadline."""
+        task = self.ledger.task(self.task)
 
-    def _check_seat(self, round_: int) -> None:
-        seat = self.ledger.seat(self.task, self.account)
-        if not seat.joined or seat.since > round_:
-            raise ConsentError(f"This site has no seat in round {round_} of task {self.task}.")
+        def confirmed() -> bool:
+            known, newest = (chain.task(self.task) for chain in (self.ledger.confirmed(), self.ledger))
+            return known.round >= newest.round
+
+        self.wait(task.deadline + 1, confirmed)
 
     def base(self, announcement: Announcement) -> Arrays:
         """The base weights of an announced round, in the terms' order.
@@ -146,12 +149,13 @@ class Site:
     # --- the update
 
     def submitted(self, round_: int) -> bool:
-        """Whether the chain has an update of this site for the round."""
+        """Whether the chain has an update of this site for the round, confirmed or not."""
         return self.ledger.seat(self.task, self.account).last == round_
 
-    def prepared(self, round_: int) -> Receipt | None:
-        """The receipt in the outbox for this round, if there is one: train once, whatever happens."""
-        return next((receipt for receipt in self._receipts() if receipt.round == round_), None)
+    def prepared(self, announcement: Announcement) -> Receipt | None:
+        """The receipt in the outbox for this announcement, if there is one: train once, whatever happens."""
+        id_ = announcement.id.hex()
+        return next((receipt for receipt in self._receipts() if receipt.announcement == id_), None)
 
     def prepare(
         self,
@@ -163,10 +167,10 @@ class Site:
     ) -> Receipt:
         """Check an update, store it sealed, and put its receipt into the outbox; nothing is published.
 
-        A receipt that the round has already stays the one. Raises ConsentError for an update that the terms
-        do not allow.
+        A receipt that the announcement has already stays the one. Raises ConsentError for an update that the
+        terms do not allow.
         """
-        prepared = self.prepared(announcement.round)
+        prepared = self.prepared(announcement)
         if prepared is not None:
             return prepared
         details = self._details(examples, metrics, privacy)
@@ -191,7 +195,7 @@ class Site:
 
     def _sealed(self, announcement: Announcement, update: bytes, details: Details) -> Receipt:
         """Store update and details sealed; the receipt that opens them."""
-        key = self.keys(announcement.round)
+        key = self._key(announcement.round)
         additional = sealing.additional_data(
             announcement.chain_id, announcement.contract, self.task, announcement.round, self.account
         )
@@ -209,20 +213,31 @@ class Site:
             key=key.hex(),
         )
 
+    def _key(self, round_: int) -> bytes:
+        """A key that seals nothing else: a round that a reorg opened twice has two updates."""
+        used = any(receipt.round == round_ for receipt in self._receipts())
+        return fresh_key(round_) if used else self.keys(round_)
+
     def _stored(self, sealed: bytes) -> Reference:
         return Reference.of(put_bytes(self.store, sealed), sealed)
 
     # --- delivering
 
     def submit_due(self) -> None:
-        """Put the digest of the open round's receipt on the chain, unless it is there already."""
+        """Put the digest of the open round's receipt on the chain, unless it is there already.
+
+        A submission that a reorg took back is sent again. A receipt for another announcement than the one
+        that the round was opened with is not: it would count, and be refused.
+        """
         receipts = self._receipts()
         if not receipts:
             return
         task, now = self.ledger.task(self.task), self.ledger.now()
         for receipt in receipts:
-            if _running(task, receipt.round, now) and not self.submitted(receipt.round):
-                self._submit(receipt)
+            if running(task, receipt.round, now) and not self.submitted(receipt.round):
+                opened = opening(self.ledger, self.task, task)
+                if opened and opened.announcement.hex() == receipt.announcement:
+                    self._submit(receipt)
 
     def _submit(self, receipt: Receipt) -> None:
         try:
@@ -234,6 +249,7 @@ class Site:
     def publish_due(self) -> None:
         """Publish every receipt that the chain holds and whose round is sealed; drop those of ended rounds.
 
+        All of that once it is confirmed: what is published before can be copied by whoever may still submit.
         The store must give a published receipt back. While the round can still be closed, one that it does
         not give back is revealed on the chain, once: that costs gas, and nobody can deny it. (A store that
         serves this site and nobody else looks the same as a good one from here.) A round that failed or is
@@ -242,14 +258,12 @@ class Site:
         receipts = self._receipts()
         if not receipts:
             return
-        task, now = self.ledger.task(self.task), self.ledger.now()
+        chain = self.ledger.confirmed()
+        task, now = chain.task(self.task), chain.now()
         for receipt in receipts:
-            if not _running(task, receipt.round, now):
-                self._publish(receipt, self._standing(receipt, task))
-
-    def _standing(self, receipt: Receipt, task: Task) -> Standing:
-        since = task.opened_at if task.round == receipt.round else task.created_at
-        return Standing.of(receipt, self.ledger.history(self.task, since))
+            if not running(task, receipt.round, now):
+                since = task.opened_at if task.round == receipt.round else task.created_at
+                self._publish(receipt, Standing.of(receipt, chain.history(self.task, since)))
 
     def _publish(self, receipt: Receipt, standing: Standing) -> None:
         served = standing.revealed or (standing.wanted and self._served(receipt))
@@ -263,7 +277,7 @@ class Site:
         try:
             put_bytes(self.store, receipt.encode())
             read_document(self.store, receipt.id)
-        except StoreError as error:
+        except (StoreError, StoreUnavailable) as error:
             _log.warning("the store does not serve the receipt of round %s: %s", receipt.round, error.message)
             return False
         return True
@@ -278,8 +292,3 @@ class Site:
             for receipt in self.outbox.receipts()
             if (receipt.chain_id, receipt.contract, receipt.task, receipt.trainer) == here
         )
-
-
-def _running(task: Task, round_: int, now: int) -> bool:
-    """Whether submissions of this round can still count."""
-    return task.open and task.round == round_ and not task.sealed(now)

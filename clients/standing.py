@@ -1,4 +1,4 @@
-"""Where a receipt stands by the mined events: what decides when it is published and when dropped."""
+"""Where a receipt stands by the confirmed events: what decides when it is published and when dropped."""
 
 from __future__ import annotations
 
@@ -56,6 +56,6 @@ class Standing:
     def is_over(self, served: bool) -> bool:
         """Whether the site needs its own copy no more: `served` says that the store has one.
 
-        A submission that is not mined yet proves nothing: only the round's end does.
+        A submission that is not confirmed yet proves nothing: only the round's end does.
         """
         return self.worthless or self.settled or (self.closed and (served or not self.wanted))

@@ -242,7 +242,7 @@ class Case:
 class Federation:
     """Three sites and one task. Time moves only while somebody waits."""
 
-    def __init__(self, rule=mean_rule, sites=3, **terms):
+    def __init__(self, rule=mean_rule, sites=3, kind=MemoryFederation, **terms):
         self.rule, self.blocks = rule, {}
         self.store = MemoryStore(self.blocks)
         validation = weights.encode(TARGET)
@@ -250,7 +250,7 @@ class Federation:
         self.terms = make_terms(**terms)
         self.sites = [Site(index) for index in range(sites)]
         self.owner, self.operator = account("owner"), account("operator")
-        self.chain = MemoryFederation(self.owner.address)
+        self.chain = kind(self.owner.address)
         for data in (validation, weights.encode(BASE), self.terms.encode()):
             put_bytes(self.store, data)
         self._admit()
@@ -343,12 +343,12 @@ def case():
     return Case()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def momentum():
     return momentum_rule
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def found():
     """Found a federation."""
     return Federation

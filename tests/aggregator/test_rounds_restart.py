@@ -21,6 +21,8 @@ class Mortal:
         self._inner, self._clock = inner, clock
 
     def __getattr__(self, name):
+        if name == "confirmed":  # reading goes through here too
+            return lambda: self
         attribute = getattr(self._inner, name)
         if not callable(attribute):
             return attribute

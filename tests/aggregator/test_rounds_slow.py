@@ -105,7 +105,7 @@ def reader(federation, store):
     def record():
         return Record(federation.ledger(), store, federation.task)
 
-    return PatientReader(record, start + 300, start + 400, submissions=3)
+    return PatientReader(record, federation.now, start + 300, start + 400, submissions=3)
 
 
 def slow_blob(store, pieces):

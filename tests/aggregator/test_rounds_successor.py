@@ -173,26 +173,43 @@ def test_a_round_that_was_opened_on_such_weights_fails(headless):
     assert (end.closed, end.reason) == (False, "undecidable")
 
 
-def test_an_older_manifest_that_is_not_served_is_waited_for_and_then_done_without(federation):
-    first = federation.play().manifest
-    old = [bytes.fromhex(line.weights) for line in first.submissions]
-    federation.play()
-    del federation.blocks[first.id]
-    federation.begin()
-    sealed_at = federation.now()
-    assert federation.rounds().finish().closed
-    assert federation.now() == sealed_at + federation.terms.close_window * 3 // 4
-    assert not any(digest in federation.record().heritage().earlier for digest in old)
-
-
-def test_an_older_manifest_that_comes_back_in_time_shows_what_is_replayed(federation):
+@pytest.fixture
+def bereft(federation):
+    """An open round whose task lost the manifest of its first round; `lost` gives it back."""
     packages = federation.begin()
     manifest = federation.rounds().finish().manifest
     federation.play()
-    lost = federation.blocks.pop(manifest.id)
     federation.begin({1: {"data": packages[0].weights}})
-    rounds = federation.rounds()
-    rounds.wait = lambda until, done: done() or federation.blocks.update({manifest.id: lost})
+    data = federation.blocks.pop(manifest.id)
+    federation.lost = lambda: put_bytes(federation.store, data)
+    return federation
+
+
+def test_a_round_is_not_decided_while_nobody_knows_what_was_accepted_before(bereft):
+    """Otherwise whoever loses a manifest could have an update of that round paid twice."""
+    sealed_at = bereft.now()
+    end = bereft.rounds().finish()
+    assert (end.closed, end.reason) == (False, "undecidable")
+    assert bereft.now() == sealed_at + bereft.terms.close_window * 3 // 4
+
+
+def test_no_round_opens_until_the_lost_manifest_is_back(bereft):
+    bereft.rounds().finish()
+    with pytest.raises(StoreError, match="manifest of round 1"):
+        bereft.rounds().open()
+    bereft.lost()
+    assert bereft.play().closed
+
+
+def test_or_until_the_owner_resets_the_weights(bereft):
+    bereft.rounds().finish()
+    reset(bereft)
+    assert bereft.play().closed
+
+
+def test_a_manifest_that_comes_back_in_time_shows_what_is_replayed(bereft):
+    rounds = bereft.rounds()
+    rounds.wait = lambda _until, done: done() or bereft.lost()
     assert [line.verdict for line in rounds.finish().lines] == ["accepted", "replayed", "accepted"]
 
 

@@ -70,6 +70,10 @@ class Altered:
         method = self._methods.get(name)
         return partial(method, self._original) if method else getattr(self._original, name)
 
+    def confirmed(self):
+        """A ledger of this kind takes nothing back."""
+        return self
+
 
 @dataclass
 class Federation:
@@ -80,11 +84,12 @@ class Federation:
     base: dict = field(default_factory=lambda: BASE)
     params: dict = field(default_factory=dict)
     joined: bool = True
+    kind: type = MemoryFederation
 
     def __post_init__(self):
         accounts = {name: account_from_seed(b"sites", name) for name in ("owner", "aggregator", *NAMES)}
         self.accounts = accounts
-        self.chain = MemoryFederation(accounts["owner"].address)
+        self.chain = self.kind(accounts["owner"].address)
         self.store = MemoryStore()
         self.owner = self.chain.as_account(accounts["owner"])
         self.chain.mint(self.owner.account, 10**6)

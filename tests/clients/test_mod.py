@@ -170,6 +170,16 @@ def test_arrays_by_value_are_refused_and_the_app_is_not_called(federation):
     assert node.seen == []
 
 
+@pytest.mark.parametrize("text", ["z" * 64, "0" * 63, "\u0660" * 64, "0" * 62 + " 0", ""])
+def test_a_reference_that_is_no_digest_is_refused(federation, text):
+    federation.open()
+    node = Node(federation)
+    reference = RecordDict({"arrays": ConfigRecord({ANNOUNCEMENT: text}), "config": ConfigRecord({})})
+    reply = node(message_with(reference))
+    assert reply.error.code == mod.REFUSED_BY_MOD
+    assert node.seen == []
+
+
 def test_a_refusal_says_why(federation):
     opened = federation.open()
     other = opened.model_copy(update={"round": 5})

@@ -18,7 +18,7 @@ from fl.store.layout import cid_of
 ADDRESS = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
 
 
-def receipt(round_=1, task=1, key=b"key"):
+def receipt(round_=1, task=1, key=b"key", announcement=b"a"):
     blob = Reference.of(cid_of(b"sealed"), b"sealed")
     return Receipt(
         chain_id=1,
@@ -26,7 +26,7 @@ def receipt(round_=1, task=1, key=b"key"):
         task=task,
         round=round_,
         trainer=ADDRESS,
-        announcement=sha256(b"a").hex(),
+        announcement=sha256(announcement).hex(),
         base=sha256(b"b").hex(),
         update=blob,
         details=blob,
@@ -40,21 +40,21 @@ def test_what_was_put_is_there_for_the_next_process(tmp_path):
     assert Outbox(tmp_path / "site").receipts() == (receipt(),)
 
 
-def test_a_rounds_first_receipt_is_never_replaced(tmp_path):
+def test_an_announcements_first_receipt_is_never_replaced(tmp_path):
     outbox = Outbox(tmp_path)
     outbox.put(receipt(key=b"first"))
     assert outbox.put(receipt(key=b"second")) == receipt(key=b"first")
     assert outbox.receipts() == (receipt(key=b"first"),)
 
 
-def test_rounds_and_tasks_have_their_own_receipts(tmp_path):
+def test_rounds_tasks_and_announcements_have_their_own_receipts(tmp_path):
     outbox = Outbox(tmp_path)
-    several = [receipt(1), receipt(2), receipt(1, task=2)]
+    several = [receipt(1), receipt(2), receipt(1, task=2), receipt(1, announcement=b"after a reorg")]
     for one in several:
         outbox.put(one)
     outbox.drop(several[1])
     outbox.drop(several[1])
-    assert set(outbox.receipts()) == {several[0], several[2]}
+    assert set(outbox.receipts()) == {several[0], *several[2:]}
 
 
 def test_nobody_else_can_read_a_receipt(tmp_path):

@@ -16,7 +16,7 @@ from fl.chain.node import EmbeddedNode
 from fl.chain.provider import EmbeddedProvider
 from fl.code import installed_code
 from fl.documents import Column, Data, Model, Reference
-from fl.errors import UsageError
+from fl.errors import LedgerUnavailable, Refused, StoreError, UsageError
 from fl.examples import encode_examples
 from fl.learning.models import initial_weights
 from fl.ledger.accounts import account_from_seed, write_key
@@ -112,10 +112,36 @@ def test_the_two_apps_run_rounds_that_are_closed_and_settled(deployed, tmp_path)
     assert [event.round for event in deployed.events(RoundSettled)] == [1, 2]
 
 
+def test_how_many_confirmations_a_transaction_needs_can_be_said(deployed, tmp_path, monkeypatch):
+    opened = []
+
+    def open_ledger(*arguments):
+        opened.append(arguments[2])
+        raise UsageError("Enough.")
+
+    monkeypatch.setattr(server, "open_ledger", open_ledger)
+    config = {**deployed.place, "key": str(tmp_path / "owner.key"), "num-rounds": 1}
+    for more in ({}, {"confirmations": 7}):
+        with pytest.raises(UsageError, match="Enough"):
+            server.app(
+                InProcessGrid("clients.app:app", deployed.nodes),
+                Context(1, 0, {}, RecordDict(), config | more),
+            )
+    assert opened == [None, 7]
+
+
 def test_a_missing_key_in_the_runs_configuration_is_named(deployed):
     grid = InProcessGrid("clients.app:app", deployed.nodes)
     with pytest.raises(UsageError, match="key"):
         server.app(grid, Context(1, 0, {}, RecordDict(), deployed.place))
+
+
+@pytest.mark.parametrize("name", ["task", "num-rounds", "confirmations"])
+def test_a_text_where_a_number_belongs_is_said(deployed, tmp_path, name):
+    grid = InProcessGrid("clients.app:app", deployed.nodes)
+    config = {**deployed.place, "key": str(tmp_path / "owner.key"), "num-rounds": 1, name: "many"}
+    with pytest.raises(UsageError, match="many"):
+        server.app(grid, Context(1, 0, {}, RecordDict(), config))
 
 
 def test_scoring_without_what_it_needs_is_refused(new_federation, terms_with):
@@ -138,3 +164,68 @@ def test_waiting_ends_with_what_is_waited_for_or_with_the_time(federation, monke
     assert len(naps) == 3
     wait(federation.owner.now() + 1000, lambda: len(naps) == 5)
     assert len(naps) == 5
+
+
+# --- while the node is away
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Sleeping passes at once; a run of the test may make it later."""
+
+    class Clock:
+        now = 0.0
+        naps = ()
+
+        def sleep(self, seconds):
+            self.naps = (*self.naps, seconds)
+
+    clock = Clock()
+    monkeypatch.setattr(server.time, "sleep", clock.sleep)
+    monkeypatch.setattr(server.time, "monotonic", lambda: clock.now)
+    return clock
+
+
+@pytest.mark.parametrize("error", [LedgerUnavailable, StoreError])
+def test_the_app_starts_again_while_chain_or_store_are_away(clock, error, caplog):
+    answers = [error("Away."), error("Still away."), None]
+
+    def start():
+        if answer := answers.pop(0):
+            raise answer
+
+    server.persistently(start)
+    assert clock.naps == server.PAUSES[:2]
+    assert "Still away." in caplog.text
+
+
+def test_it_gives_up_after_minutes(clock):
+    def start():
+        raise LedgerUnavailable("Gone.")
+
+    with pytest.raises(LedgerUnavailable, match="Gone"):
+        server.persistently(start)
+    assert clock.naps == server.PAUSES
+    assert sum(server.PAUSES) > 120
+
+
+def test_outages_that_are_far_apart_do_not_add_up(clock):
+    left = [None] * 50
+
+    def start():
+        clock.now += 3600
+        if left:
+            left.pop()
+            raise LedgerUnavailable("Away.")
+
+    server.persistently(start)
+    assert clock.naps == server.PAUSES[:1] * 50
+
+
+def test_what_the_contract_refuses_is_not_tried_again(clock):
+    def start():
+        raise Refused("IsPaused")
+
+    with pytest.raises(Refused):
+        server.persistently(start)
+    assert clock.naps == ()

@@ -211,7 +211,7 @@ def test_a_site_killed_after_preparing_goes_on_with_the_same_receipt(federation)
     site = federation.sites["ada"]
     receipt = site.prepare(opened, federation.shifted(site.base(opened)), 12, {"loss": 0.5})
     again = federation.site("ada")
-    assert again.prepared(opened.round) == receipt
+    assert again.prepared(opened) == receipt
     again.submit_due()
     assert federation.events(UpdateSubmitted)[0].receipt == receipt.id
 

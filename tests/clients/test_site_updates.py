@@ -65,7 +65,7 @@ def test_an_update_that_would_be_refused_does_not_leave_the_site(federation, cha
     with pytest.raises(ConsentError, match=says):
         site.prepare(opened, **(honest | changes))
     assert federation.store._blocks == before
-    assert site.prepared(opened.round) is None
+    assert site.prepared(opened) is None
 
 
 def test_a_privacy_budget_demands_that_spending_is_declared(new_federation, terms_with):

@@ -1,0 +1,63 @@
+"""The aggregator's own store: away, it decides nothing; there, it holds what sites may take back."""
+
+from __future__ import annotations
+
+import pytest
+
+from fl.errors import StoreUnavailable
+from fl.ledger.types import Stage
+from fl.store.memory import MemoryStore
+from fl.store.port import put_bytes
+
+
+class Away(MemoryStore):
+    """Gives no answer from its `after`-th block on, until it is `back`."""
+
+    def __init__(self, blocks, after):
+        super().__init__(blocks)
+        self.left, self.back = after, False
+
+    def _fetch(self, cid):
+        self.left -= 1
+        if self.left < 0 and not self.back:
+            raise StoreUnavailable("The store gives no answer.")
+        return super()._fetch(cid)
+
+
+@pytest.mark.parametrize("after", range(0, 12, 2))
+def test_nobody_is_judged_and_no_round_fails_because_the_aggregators_own_store_is_away(federation, after):
+    federation.begin()
+    store = Away(federation.blocks, after)
+    with pytest.raises(StoreUnavailable):
+        federation.rounds(store=store).finish()
+    assert federation.record().rounds[0].stage is Stage.NONE
+    store.back = True
+    end = federation.rounds(store=store).finish()
+    assert end.closed
+    assert {str(line.verdict) for line in end.lines} == {"accepted"}
+
+
+class Joined(MemoryStore):
+    """The aggregator's own blocks, and behind them those of the sites."""
+
+    def __init__(self, own, sites):
+        super().__init__(own)
+        self._own, self._sites = own, sites
+
+    def _fetch(self, cid):
+        return MemoryStore(self._own if cid.digest in self._own else self._sites)._fetch(cid)
+
+
+def test_after_a_close_a_verifier_needs_nothing_that_only_sites_store(federation):
+    own = dict(federation.blocks)
+    packages = federation.begin({0: {"details": {"examples": 0}}})
+    put_bytes(MemoryStore(own), federation.record().announcement(federation.record().rounds[0]).encode())
+    federation.rounds(store=Joined(own, federation.blocks)).finish()
+    federation.rounds().settle_all()
+    federation.blocks.clear()
+    federation.blocks.update(own)
+    found = federation.verify()
+    assert not [one.text for one in found if one.level == "mismatch"]
+    assert packages[1].update in own.values()
+    assert packages[0].receipt in own.values()
+    assert packages[0].update not in own.values(), "nobody pays for keeping what was refused"
