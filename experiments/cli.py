@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -55,11 +57,11 @@ def run_command(
     }
     if resume is not None:
         _refuse_more_than_a_folder(source, changes, out, flags)
-        _finish(*_resumed(resume), json=json)
+        _resume(resume, json=json)
         return
     if data and label and not (source or "").endswith(".toml"):
         flags |= about_file(data, label)
-    _finish(*_run(load(source or PRESET, changes or (), flags), out), json=json)
+    _run(load(source or PRESET, changes or (), flags), out, json=json)
 
 
 def _refuse_more_than_a_folder(
@@ -71,31 +73,55 @@ def _refuse_more_than_a_folder(
         )
 
 
-def _run(config: RunConfig, out: Path | None) -> tuple[Results, Path]:
-    with folders.new_folder(out, config.name, config.seed) as folder, progress.choose() as shown:
-        from experiments import run as runner  # noqa: PLC0415  # brings torch: after every word was checked
+def _run(config: RunConfig, out: Path | None, *, json: bool) -> None:
+    with folders.new_folder(out, config.name, config.seed) as folder, _at_work(folder):
+        with progress.choose() as shown:
+            from experiments import run as runner  # noqa: PLC0415  # brings torch: after every word was checked
 
+            results = runner.run(config, folder, shown)
+        _finish(results, folder, json=json)
+
+
+def _resume(folder: Path, *, json: bool) -> None:
+    with _at_work(folders.existing(folder)):
+        with progress.choose() as shown:
+            from experiments import run as runner  # noqa: PLC0415  # as above
+
+            results = runner.resume(folder, shown)
+        _finish(results, folder, json=json)
+
+
+@contextmanager
+def _at_work(folder: Path) -> Iterator[None]:
+    """Alone in a folder; whatever stops the work says how to go on with it."""
+    with folders.alone(folder):
         try:
-            return runner.run(config, folder, shown), folder
+            yield
         except KeyboardInterrupt:
-            raise KeyboardInterrupt(_how_to_go_on(folder)) from None
+            raise KeyboardInterrupt(_stopped(folder)) from None
+        except (UsageError, BrokenPipeError):  # going on would end in the same; the reader of a pipe has gone
+            raise
+        except FedledgerError as error:
+            error.hint = _and_go_on(error.hint, folder)
+            raise
+        except OSError as error:
+            sentence = f"{error.filename or folder}: {error.strerror or error}."
+            raise FedledgerError(sentence, _and_go_on("", folder)) from error
 
 
-def _resumed(resume: Path) -> tuple[Results, Path]:
-    folder = folders.existing(resume)
-    with progress.choose() as shown:
-        from experiments import run as runner  # noqa: PLC0415  # as above
-
-        try:
-            return runner.resume(folder, shown), folder
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(_how_to_go_on(folder)) from None
+def _stopped(folder: Path) -> str:
+    begun = (folder / folders.CONFIG).is_file()
+    return f"Stopped. {_go_on(folder)}" if begun else "Stopped before anything was written."
 
 
-def _how_to_go_on(folder: Path) -> str:
-    if not (folder / folders.CONFIG).is_file():
-        return "Stopped before anything was written."
-    return f"Stopped. Go on with: fl run --resume {shlex.quote(str(folder))}"
+def _and_go_on(hint: str, folder: Path) -> str:
+    """A hint, and how to go on afterwards where there is something left to do."""
+    unfinished = (folder / folders.CONFIG).is_file() and not (folder / folders.RESULTS).is_file()
+    return f"{hint} {_go_on(folder)}".strip() if unfinished else hint
+
+
+def _go_on(folder: Path) -> str:
+    return f"Go on with: fl run --resume {shlex.quote(str(folder))}"
 
 
 def _finish(results: Results, folder: Path, *, json: bool) -> None:

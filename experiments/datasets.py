@@ -116,17 +116,46 @@ def _describe_column(cells: pd.Series[Any], name: str, validation_rows: Rows) ->
     texts = np.flatnonzero(np.isnan(numbers))
     if texts.size:
         _refuse_stray_text(cells, name, texts)
+        _refuse_ornate_numbers(cells.iloc[texts], name)
         return Column(name=checked, kind="category", categories=_categories(cells, name))
+    _refuse_infinite(numbers, cells, name)
     center, scale = _measure(numbers[validation_rows], name)
     return Column(name=checked, kind="number", center=tag_float(center), scale=tag_float(scale))
 
 
 def _refuse_stray_text(cells: pd.Series[Any], name: str, texts: Rows) -> None:
-    """More different numbers than categories may be, and a few texts: a typing error, not a category."""
-    if 2 * texts.size < len(cells) and cells.nunique() > MAX_CATEGORIES:
+    """Mostly numbers, too many for categories, or nothing else but marks: a typing error, not a category."""
+    many = cells.nunique() > MAX_CATEGORIES
+    if 2 * texts.size < len(cells) and (many or set(cells.iloc[texts]) <= _MISSING):
         raise UsageError(
             f"Column {name!r} holds numbers, but {cells.iloc[texts[0]]!r} in {rows_named(texts)}.",
             f"Put numbers there, or leave those rows out. {ROWS_HINT}",
+        )
+
+
+def _refuse_infinite(
+    numbers: np.ndarray[Any, np.dtype[np.float64]], cells: pd.Series[Any], name: str
+) -> None:
+    infinite = np.flatnonzero(np.isinf(numbers))
+    if infinite.size:
+        raise UsageError(
+            f"Column {name!r} holds numbers that are infinite or too large: "
+            f"{cells.iloc[infinite[0]]!r} in {rows_named(infinite)}.",
+            ROWS_HINT,
+        )
+
+
+_MISSING = {"?", "-", "--", ".", "*"}
+"""What some write where a number is missing."""
+
+
+def _refuse_ornate_numbers(texts: pd.Series[Any], name: str) -> None:
+    """Numbers as people write them for people: 1,234 and 50 % and $7."""
+    plain = texts.map(str).str.replace(r"[\s,'%$€£]", "", regex=True)
+    if not np.isnan(as_numbers(plain)).any():
+        raise UsageError(
+            f"Column {name!r} holds {texts.iloc[0]!r}, which is no plain number.",
+            "Write 1234.5, without thousands separators, percent or currency signs.",
         )
 
 
@@ -143,7 +172,7 @@ def _categories(cells: pd.Series[Any], name: str) -> tuple[str, ...]:
     if len(found) > MAX_CATEGORIES:
         raise UsageError(
             f"Column {name!r} holds {len(found)} different texts, more than {MAX_CATEGORIES}.",
-            "Perhaps it names each row; leave it out of the file.",
+            "Perhaps it names each row, or holds dates: leave it out, or make numbers of it.",
         )
     return _all_checked(found, f"category of {name!r}")
 

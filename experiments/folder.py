@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
@@ -15,6 +17,7 @@ MODEL = "model.safetensors"
 METRICS_PLOT = "metrics.png"
 REWARDS_PLOT = "rewards.png"
 _PART = ".part"  # what `fl.files` calls a file that is not whole yet
+_UNFINISHED = (f"*{_PART}", f"sites/*/outbox/**/*{_PART}", "store/partial/*")
 WRITTEN = (CONFIG, RESULTS, MODEL, METRICS_PLOT, REWARDS_PLOT)
 
 
@@ -43,10 +46,37 @@ def existing(folder: Path) -> Path:
     return folder
 
 
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keep every other run out of a folder; the lock goes with the process, however that ends (flock(2)).
+
+    Raises UsageError when a run is going on in there.
+    """
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        _lock(handle, folder)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int, folder: Path) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise UsageError(
+            f"Another process is at work on the run in {folder}.", "Wait until it is done, or end it."
+        ) from error
+
+
 def sweep(folder: Path) -> None:
-    """Remove files that a killed process had not finished; their names are not those of whole ones."""
-    for part in folder.glob(f"*{_PART}"):
-        part.unlink()
+    """Remove what a killed process had not finished: files whose names are not those of whole ones.
+
+    Only for whoever is `alone` in the folder.
+    """
+    for pattern in _UNFINISHED:
+        for part in folder.glob(pattern):
+            part.unlink()
 
 
 def _hint() -> str:

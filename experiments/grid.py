@@ -13,7 +13,7 @@ from itertools import count
 from types import TracebackType
 from typing import Self
 
-from flwr.app import Context, Message, RecordDict, UserConfig
+from flwr.app import Context, Error, Message, RecordDict, UserConfig
 from flwr.serverapp import Grid
 
 from aggregator import flower
@@ -26,7 +26,7 @@ RUN = 1
 FIRST_NODE = flower.SERVER_NODE + 1
 
 
-def _unheard(_node: int) -> None:
+def _unheard(*_heard: object) -> None:
     """Nobody listens."""
 
 
@@ -35,8 +35,8 @@ class InProcessGrid(Grid):
 
     `app` is a ClientApp, or `module:attribute` for one; with more than one worker it has to be importable or
     picklable. A node's context is kept for the whole run. `answered` hears the position of each node that is
-    done. Use it as a context manager: leaving it ends the workers. Raises UsageError for an app that is not
-    there, no node, or no worker.
+    done training; `failed` hears it of each error reply, and the error. Use it as a context manager: leaving
+    it ends the workers. Raises UsageError for an app that is not there, no node, or no worker.
     """
 
     def __init__(
@@ -46,6 +46,7 @@ class InProcessGrid(Grid):
         *,
         workers: int = 1,
         answered: Callable[[int], None] = _unheard,
+        failed: Callable[[int, Error], None] = _unheard,
     ) -> None:
         if not nodes or workers < 1:
             raise UsageError(f"A grid of {len(nodes)} nodes and {workers} workers cannot run anything.")
@@ -57,6 +58,7 @@ class InProcessGrid(Grid):
         }
         self._workers = Workers(app, self._contexts, min(workers, len(nodes)), RUN) if workers > 1 else None
         self._answered = answered
+        self._failed = failed
         self._numbers = count(1)
         self._replies: dict[str, Message] = {}
         self._run = flower.empty_run(RUN)
@@ -107,6 +109,8 @@ class InProcessGrid(Grid):
             flower.stamp(message, str(next(self._numbers)))
         for message, reply in zip(sent, self._all_answered(sent), strict=True):
             flower.stamp(reply, str(next(self._numbers)))
+            if reply.has_error():
+                self._failed(message.metadata.dst_node_id - FIRST_NODE, reply.error)
             self._replies[message.metadata.message_id] = reply
         return [message.metadata.message_id for message in sent]
 

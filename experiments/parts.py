@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from aggregator.sizes import MAX_VALIDATION_BYTES
 from clients.data import encode
 from experiments import datasets
 from experiments.config import RunConfig
 from experiments.partition import partition
 from experiments.secrets import Secrets
 from fl.documents import Data
-from fl.examples import Examples
+from fl.errors import UsageError
+from fl.examples import Examples, encode_examples
 
 
 @dataclass(frozen=True)
@@ -36,4 +38,21 @@ def divide(config: RunConfig) -> Parts:
         config.data.partition, train.y, config.trainers, secrets.number("partition"), config.data.alpha
     )
     sites = tuple(Examples(train.x[rows], train.y[rows]) for rows in rows_of)
+    _refuse_more_than_terms_allow(config, max(len(rows) for rows in rows_of), validation)
     return Parts(described, sites, validation, test)
+
+
+def _refuse_more_than_terms_allow(config: RunConfig, most: int, validation: Examples) -> None:
+    """Before anybody trains: each update of such a site, or each score, would be refused later."""
+    allowed = config.limits.examples
+    if most > allowed:
+        raise UsageError(
+            f"A site has {most:,} rows, and limits.examples allows {allowed:,}.",
+            f"Give --set limits.examples={most}, or have more trainers.",
+        )
+    size = len(encode_examples(*validation))
+    if size > MAX_VALIDATION_BYTES:
+        raise UsageError(
+            f"The {len(validation.y):,} rows to score on take {size >> 20} MiB, and 64 MiB are the most.",
+            "Set data.validation lower.",
+        )

@@ -9,10 +9,10 @@ import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from flwr.app import Message
+from flwr.app import Error, Message
 
 from aggregator.app import everybody, open_rounds
-from aggregator.rounds import RoundEnd, Rounds, Wait
+from aggregator.rounds import RoundEnd, Rounds
 from aggregator.strategy import OnChain, Watch
 from experiments import loading
 from experiments.config import RunConfig
@@ -27,10 +27,18 @@ from experiments.summary import Summary, versions
 from experiments.timing import Stopwatch, TimedStore
 from fl.chain.node import EmbeddedNode
 from fl.documents import Announcement
-from fl.errors import UsageError
+from fl.errors import (
+    ChainError,
+    FedledgerError,
+    LedgerUnavailable,
+    StoreError,
+    StoreUnavailable,
+    UsageError,
+)
 from fl.examples import decode_examples
 from fl.files import write_atomically
 from fl.ledger.accounts import read_key
+from fl.waiting import Wait
 from fl.wiring import Deployment, open_ledger, open_store
 
 APP = "clients.app:app"
@@ -40,11 +48,28 @@ logging.getLogger("flwr").setLevel(logging.ERROR)  # a run shows its own progres
 
 def run(config: RunConfig, folder: Path, progress: Silent, app: str = APP) -> Results:
     """Run a configuration in an empty folder. Raises UsageError for data that cannot be used."""
+    if _is_large(Path(config.data.source)):
+        progress.step(f"Reading {config.data.source}")
     parts = divide(config)  # before anything is written
     write_atomically(folder / CONFIG, config.to_toml().encode())
     progress.step("Deploying the contract, dividing the data, joining the task")
     set_up(config, folder, parts)
     return _Run(config, folder, progress, app).finish()
+
+
+def _names(*kinds: type[Exception]) -> set[str]:
+    """What error replies call these exceptions, and those that are one of them."""
+    return {kind.__name__ for kind in kinds} | {
+        name for kind in kinds for name in _names(*kind.__subclasses__())
+    }
+
+
+_MACHINE = _names(OSError, ChainError, LedgerUnavailable, StoreError, StoreUnavailable)
+
+
+def _is_large(file: Path) -> bool:
+    """Whether reading a file takes so long that somebody wonders."""
+    return file.is_file() and file.stat().st_size > 20_000_000
 
 
 def resume(folder: Path, progress: Silent, app: str = APP) -> Results:
@@ -111,13 +136,24 @@ class _Run:
         strategy = OnChain(everybody(self.config.windows.quorum), self.rounds, _Watch(self))
         nodes = [self.sites.node_config(name, self.place) for name in self.sites.names]
         with InProcessGrid(
-            self.app, nodes, workers=self.config.workers, answered=self._site_answered
+            self.app,
+            nodes,
+            workers=self.config.workers,
+            answered=self._site_answered,
+            failed=self._site_failed,
         ) as grid:
             self.stopwatch.restart()
             strategy.start(grid, num_rounds=self.config.rounds)
 
     def _site_answered(self, position: int) -> None:
         self.progress.training_done(self.sites.names[position])
+
+    def _site_failed(self, position: int, error: Error) -> None:
+        """Stop for what is this machine's trouble, such as a full disk: it must cost no site its round."""
+        kind = (error.reason or "").partition(" ")[0]
+        if kind in _MACHINE:
+            name = self.sites.names[position]
+            raise FedledgerError(f"{name} cannot go on ({kind}).", "The line above says what is wrong.")
 
 
 class _Watch(Watch):

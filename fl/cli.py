@@ -29,6 +29,7 @@ _HELP = {
     "rounds": "Show tasks, their rounds, and the verdict on every update.",
     "rewards": "Show what each round paid and why, reputation over time, and balances; withdraw them.",
     "chain": "Look at the embedded chain, or serve it to other programs.",
+    "store": "Check that a store has what its tasks name, and let go of what nothing names.",
 }
 _FAILED, _MISUSED, _INTERRUPTED = 1, 2, 130
 
@@ -94,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with typer.main.get_command(app).make_context("fl", list(words)) as context:
             code = context.command.invoke(context)
-            sys.stdout.flush()
+            print(end="", flush=True)  # what cannot be written is told here; without a stdout nothing is
     except click.exceptions.Exit as end:
         return end.exit_code
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # the one place that explains errors
@@ -125,8 +126,8 @@ def _explain(error: BaseException) -> int:
             code = _MISUSED if isinstance(error, UsageError) else _FAILED
         case BrokenPipeError():  # the reader has gone, and Python must not write again when it ends
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        case OSError(filename=str() as name, strerror=str() as reason):
-            print_error(f"{name}: {reason}.")
+        case OSError(strerror=str() as reason):  # a disk that is full names no file
+            print_error(f"{error.filename}: {reason}." if error.filename else f"{reason}.")
         case _:
             hint = "This is a fault in fedledger; with --debug before the command, `fl` shows where."
             print_error(f"{type(error).__name__}: {error}", hint)

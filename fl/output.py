@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from collections.abc import Sequence
 
 from rich import box
@@ -54,7 +53,7 @@ def to_json(value: object) -> str:
 
 def print_json(value: object) -> None:
     """Write one JSON value to stdout, and nothing around it."""
-    sys.stdout.write(to_json(value))
+    print(to_json(value), end="")
 
 
 def print_error(message: str, hint: str = "") -> None:

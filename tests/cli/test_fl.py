@@ -144,3 +144,9 @@ def test_a_reader_that_goes_away_is_no_fault() -> None:
         assert process.stderr is not None
         process.stdout.close()
         assert process.stderr.read() == b""
+
+
+def test_without_a_stdout_nothing_is_printed_and_nothing_fails() -> None:
+    words = [sys.executable, "-c", "import sys; from fl.cli import main; sys.exit(main(['--version']))"]
+    done = subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", *words], stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")

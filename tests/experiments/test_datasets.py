@@ -108,7 +108,14 @@ def test_what_was_described_can_be_encoded():
         ({"y": TWO}, "no column to predict from"),
         ({"id": [f"id {n}" for n in range(66)], "y": ["a", "b"] * 33}, "'id' holds 66 different texts"),
         ({"n": [*range(99), "?"], "y": ["a", "b"] * 50}, "'n' holds numbers, but '\\?' in row 100"),
-        ({"n": ["inf", "1"] * 5, "y": TWO}, "'n' holds numbers that are infinite"),
+        (
+            {"n": ["1", "inf"] * 5, "y": TWO},
+            "'n' holds numbers that are infinite or too large: 'inf' in rows 2",
+        ),
+        ({"n": [*"12345678", "?", "-"], "y": TWO}, "'n' holds numbers, but '\\?' in rows 9, 10"),
+        ({"n": ["1,234", "987"] * 5, "y": TWO}, "'n' holds '1,234', which is no plain number"),
+        ({"n": ["12 %", "7.5%"] * 5, "y": TWO}, "'n' holds '12 %', which is no plain number"),
+        ({"n": ["$7", "$8"] * 5, "y": TWO}, "no plain number"),
         ({"a\tb": range(10), "y": TWO}, r"'a\\tb' cannot be the name of a column"),
         ({"c": ["a", "\u202e"] * 5, "y": TWO}, "cannot be the name of a category of 'c'"),
         ({"c": range(10), "y": ["a", "b\x07"] * 5}, "cannot be the name of a class of 'y'"),
@@ -118,6 +125,11 @@ def test_what_was_described_can_be_encoded():
 def test_data_that_terms_cannot_describe_is_refused_by_name(columns, complaint):
     with pytest.raises(UsageError, match=complaint):
         described(**columns)
+
+
+def test_marks_and_ranges_among_texts_are_categories():
+    data = described(c=["?", "red"] * 5, ages=["18-25", "26+"] * 5, grade=[*"12345678", "X", "-"], y=TWO)
+    assert [column.kind for column in data.columns] == ["category"] * 3
 
 
 # --- split

@@ -93,6 +93,34 @@ def test_parts_that_a_killed_process_left_are_removed_and_nothing_else(tmp_path:
     assert {path.name for path in tmp_path.iterdir()} == {"results.json", "chain.sqlite"}
 
 
+@pytest.mark.parametrize(
+    "left",
+    [
+        "sites/site-1/outbox/receipts/1-1.json.0a1b.part",
+        "sites/site-1/outbox/salt.0a1b.part",
+        "store/partial/0a",
+    ],
+)
+def test_receipts_and_blocks_that_were_being_written_are_swept_too(tmp_path: Path, left: str) -> None:
+    whole = [tmp_path / name for name in ("sites/site-1/outbox/receipts/1-1.json", "store/blocks/0a/0a1b")]
+    for path in (*whole, tmp_path / left):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x")
+    folders.sweep(tmp_path)
+    assert [path for path in sorted(tmp_path.rglob("*")) if path.is_file()] == sorted(whole)
+
+
+def test_a_folder_that_a_run_is_at_work_in_is_left_to_it_until_it_ends(tmp_path: Path) -> None:
+    with (
+        folders.alone(tmp_path),
+        pytest.raises(UsageError, match="Another process is at work"),
+        folders.alone(tmp_path),
+    ):
+        pass
+    with folders.alone(tmp_path):
+        assert list(tmp_path.iterdir()) == []
+
+
 def test_a_set_up_that_is_done_again_removes_its_own_leavings_and_nobody_elses(
     config: RunConfig, tmp_path: Path
 ) -> None:

@@ -10,10 +10,11 @@ import pytest
 
 import experiments
 from experiments.config import RunConfig
+from experiments.folder import alone
 from experiments.progress import Silent
 from experiments.results import Results
 from fl.cli import main
-from fl.errors import UsageError
+from fl.errors import LedgerUnavailable, UsageError
 
 
 class Runner:
@@ -176,6 +177,47 @@ def test_an_interrupted_run_keeps_its_folder_and_says_how_to_go_on(
     assert main(["run", "--out", "my run"]) == 130
     assert "fl run --resume 'my run'" in capsys.readouterr().err
     assert files(tmp_path) == {"my run", "my run/config.toml"}
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (
+            LedgerUnavailable("The node is away.", "Start it."),
+            "error: The node is away.\nhint:  Start it. Go on with: ",
+        ),
+        (
+            OSError(28, "No space left on device"),
+            "error: mine: No space left on device.\nhint:  Go on with: ",
+        ),
+        (OSError(28, "No space left", "mine/a"), "error: mine/a: No space left.\nhint:  Go on with: "),
+    ],
+)
+def test_a_run_that_fails_in_the_middle_says_why_and_how_to_go_on(
+    runner: Runner, error: Exception, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runner.ends = error
+    assert main(["run", "--out", "mine"]) == 1
+    assert capsys.readouterr() == ("", f"{sentence}fl run --resume mine\n")
+
+
+def test_a_failure_before_anything_was_written_names_no_folder_to_go_on_in(
+    runner: Runner, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runner.begins, runner.ends = False, OSError(28, "No space left on device")
+    assert main(["run", "--out", "mine"]) == 1
+    assert "--resume" not in capsys.readouterr().err
+    assert files(tmp_path) == set()
+
+
+def test_a_run_that_another_process_is_at_work_on_is_left_alone(
+    runner: Runner, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", "--out", "mine"]) == 0
+    with alone(tmp_path / "mine"):
+        assert main(["run", "--resume", "mine"]) == 2
+    assert "Another process is at work on the run in mine." in capsys.readouterr().err
+    assert runner.resumed is None
 
 
 def test_an_interrupt_before_anything_was_written_leaves_nothing(
