@@ -1,0 +1,87 @@
+"""Measures what there are targets for, prints it, and keeps it in bench/results.json.
+
+    python bench/run.py [--only PART]... [--json]
+
+Ends with 1 when a target is missed. Whatever else runs on the machine makes it slower than it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+from datetime import UTC, datetime
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+HERE = Path(__file__).parent
+sys.path.append(str(HERE.parent / "tests" / "support"))  # which starts and stops anvil
+
+from figures import Figure  # noqa: E402 - see above
+
+PARTS = ("store", "submissions", "gas", "scan")
+PACKAGES = ("fedledger", "py-evm", "web3", "eth-account", "coincurve")
+
+
+def main() -> int:
+    """Run the parts that were asked for, and return the exit code."""
+    arguments = _arguments()
+    found = [figure for part in arguments.only or PARTS for figure in _measure(part)]
+    if arguments.json:
+        print(json.dumps([figure.record() for figure in found], indent=2))
+    else:
+        Console().print(_table(found))
+    if not arguments.only:
+        _keep("results.json", [figure.record() for figure in found])
+        _keep("machine.json", _machine())
+    return int(any(figure.met is False for figure in found))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Measure what there are targets for.")
+    parser.add_argument("--only", action="append", choices=PARTS, help="this part; nothing is kept then")
+    parser.add_argument("--json", action="store_true", help="print what would be kept")
+    return parser.parse_args()
+
+
+def _measure(part: str) -> list[Figure]:
+    print(f"{part} …", file=sys.stderr)
+    return list(import_module(part).figures())
+
+
+def _table(found: list[Figure]) -> Table:
+    table = Table("name", "value", "unit", "target", "met", title=f"Figures of {_machine()['date']}")
+    for figure in found:
+        met = {True: "yes", False: "[red]no[/red]", None: ""}[figure.met]
+        table.add_row(
+            figure.name,
+            f"{figure.value:,.4g}" if figure.value < 1000 else f"{figure.value:,.0f}",
+            figure.unit,
+            figure.target or "",
+            met,
+        )
+    return table
+
+
+def _machine() -> dict[str, object]:
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in PACKAGES},
+    }
+
+
+def _keep(name: str, content: object) -> None:
+    (HERE / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
