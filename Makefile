@@ -7,7 +7,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip --quiet --disable-pip-version-check
 NPM := npm install --no-audit --no-fund --loglevel=error
-FORGE := node_modules/.bin/forge
+FORGE := node_modules/@foundry-rs/forge-*/bin/forge   # npm's wrapper ends with 0 whatever forge says
 GO := $(or $(shell command -v go),$(abspath $(BIN))/go)
 NODES := .tools/bin/anvil .tools/bin/geth .tools/bin/ipfs
 
@@ -24,6 +24,10 @@ demo: $(VENV)/.installed
 test:
 	$(MAKE) --jobs 3 tools
 	cd contracts && $(FORGE) fmt --check && $(FORGE) test
+	cd contracts && $(FORGE) coverage --no-match-path 'test/invariant/*' --no-match-contract Gas \
+		--no-match-coverage 'node_modules|test' >cache/coverage || { cat cache/coverage; exit 1; }
+	@grep '^|' contracts/cache/coverage
+	@grep -Eq '^\| Total +\|( 100\.00% [^|]*\|){4}' contracts/cache/coverage || { echo "Not all of src/ is covered"; exit 1; }
 	$(BIN)/python -m fl.ledger.compile --check
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -37,6 +41,19 @@ check: $(VENV)/.developed
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n 2 -m "not slow" --ignore tests/e2e
+
+check-deep: tools .tools/slither/.installed
+	cd contracts && PATH="$$(echo $$PWD/node_modules/@foundry-rs/forge-*/bin):$$PATH" \
+		FOUNDRY_OUT=cache/slither/out FOUNDRY_CACHE_PATH=cache/slither/cache ../.tools/slither/bin/slither .
+	cd contracts && FOUNDRY_PROFILE=deep $(FORGE) test --match-path 'test/{fuzz,invariant}/*'
+	HYPOTHESIS_PROFILE=deep $(BIN)/pytest -n 2 tests/fuzz tests/chain/test_chain_rpc_fuzz.py \
+		tests/ports/ledger/test_ledger_machine.py
+
+chaos: tools
+	$(BIN)/python tests/chaos/chaos.py --kills 50
+
+bench: tools
+	$(BIN)/python bench/run.py
 
 tools: $(VENV)/.developed contracts/node_modules/.installed $(NODES)
 
@@ -76,6 +93,12 @@ contracts/node_modules/.installed: contracts/package.json
 	mkdir -p .tools/build/$(@F)
 	cp $^ .tools/build/$(@F)
 	cd .tools/build/$(@F) && CGO_ENABLED=0 $(GO) build -mod=mod -trimpath -o $(abspath $@) $(PACKAGE)
+	touch $@
+
+# in an environment of its own: it wants other versions of what web3 needs
+.tools/slither/.installed: contracts/slither.txt
+	$(PYTHON) -m venv .tools/slither
+	PYTHONWARNINGS=ignore .tools/slither/bin/pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
 # Go, where the machine has none
