@@ -6,12 +6,14 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from experiments.results import Results
+from fl.chain.node import EmbeddedNode
 from fl.cli import main
 from fl.store.cid import Cid
 from fl.wiring import Deployment
@@ -150,3 +152,24 @@ def test_an_address_that_was_not_copied_well_is_refused(honest, capsys):
     assert main(["rounds", str(honest.folder), "--contract", wrong]) == 2
     assert "capitals do not fit" in said(capsys)
     assert main(["rounds", str(honest.folder), "--contract", good.lower()]) == 0
+
+
+# --- the account, the clock
+
+
+def test_who_has_no_coin_for_gas_is_told_so_and_nothing_is_paid(honest, fl, capsys, tmp_path):
+    run, key = honest.copied_to(tmp_path / "run"), tmp_path / "poor.key"
+    key.write_text("0x" + 64 * "7")
+    key.chmod(0o600)
+    before = run.head
+    assert main(["rewards", "withdraw", str(run.folder), "--key", str(key)]) == 1
+    assert "own coin" in said(capsys)
+    assert run.head == before
+
+
+def test_a_chain_that_is_ahead_of_the_clock_is_read_and_paid_from_as_any_other(honest, fl, tmp_path):
+    run = honest.copied_to(tmp_path / "run")
+    with EmbeddedNode.open(run.folder / "chain.sqlite") as node:
+        node.set_time(int(time.time()) + 10**9)
+    for command in (["rewards", "withdraw"], ["verify"], ["run", "--resume"]):
+        assert fl(*command, run.folder)[0] == 0
