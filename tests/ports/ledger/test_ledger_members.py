@@ -9,8 +9,6 @@ import pytest
 from fl.errors import UsageError
 from fl.ledger.types import INITIAL_REPUTATION, Address, Member
 
-# rules of the contract alone, which no node has a part in: the other modules are for all of them
-LEDGERS = ("memory", "web3", "anvil")
 NOBODY = Address("0x" + "00" * 20)
 
 

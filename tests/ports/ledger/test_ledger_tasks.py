@@ -6,8 +6,6 @@ import pytest
 
 from fl.ledger.types import Address, Outcome, Seat, Stage
 
-# rules of the contract alone, which no node has a part in: the other modules are for all of them
-LEDGERS = ("memory", "web3", "anvil")
 NOBODY = Address("0x" + "00" * 20)
 
 
