@@ -9,10 +9,11 @@ from typing import Annotated, cast
 
 import typer
 
-from aggregator import keeping
+from aggregator import accounts, holdings, keeping
+from aggregator.findings import Findings, mismatches
 from aggregator.record import Record
 from fl import output, wiring
-from fl.errors import UsageError
+from fl.errors import FedledgerError, UsageError
 from fl.store.collecting import Collectable, Collected, Named
 from fl.wiring import Deployment
 
@@ -50,6 +51,8 @@ def collect_command(
     opened = wiring.open_store(places[0].store)
     first = [Record(wiring.open_ledger(place).confirmed(), opened, place.task) for place in places]
     records = [record for one in first for record in keeping.records_of(one)]
+    if remove:
+        _demand_whole(first, records)
     named = keeping.named(records)
     before = min(time.time() - days * _DAY, keeping.opened_since(records))
     collected = cast("Collectable", opened).collect(named, before, remove)
@@ -71,6 +74,22 @@ def _places(
     if len({place.store for place in places}) > 1:
         raise UsageError("These folders have different stores.", "Name the folders of one store at a time.")
     return places
+
+
+def _demand_whole(first: list[Record], records: list[Record]) -> None:
+    """Raise FedledgerError when a node keeps events back: what they name would look unnamed.
+
+    `first`: one task of each federation, whose accounts span all of its tasks and members.
+    """
+    findings = Findings()
+    for check, of in ((holdings.check, records), (accounts.check, first)):
+        for record in of:
+            with findings.about(None, "contract"):
+                check(record, findings)
+    for finding in mismatches(findings.all()):
+        raise FedledgerError(
+            f"The node's events are not whole: {finding.text}", "Nothing was removed. Ask another node."
+        )
 
 
 def _print(named: Named, collected: Collected, remove: bool) -> None:

@@ -85,7 +85,13 @@ class Deliberation:
         step = max(1, (reader.patience - self.now()) // REMINDERS)
         while reader.missing and (now := self.now()) < reader.patience:
             self.remind()
-            self.wait(min(now + step, reader.patience), reader.retry)
+            self._await_step(min(now + step, reader.patience), reader)
+
+    def _await_step(self, until: int, reader: PatientReader) -> None:
+        """Look for reveals on the chain, more often towards the end: after each half of the time left."""
+        while reader.missing and (now := self.now()) < until:
+            reader.renew()
+            self.wait(now + max(1, (until - now) // 2), reader.retry)
 
 
 def _receipts(round_: Round, reader: PatientReader) -> Iterator[bytes]:

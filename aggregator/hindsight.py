@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
+from copy import copy
+from typing import BinaryIO
 
 from aggregator.decision import Hindsight
 from aggregator.findings import Findings, Kind
@@ -11,8 +14,33 @@ from aggregator.types import Submission
 from fl import sealing
 from fl.canonical import sha256
 from fl.documents import Line, Receipt, Verdict
-from fl.errors import DocumentError, StoreError
+from fl.errors import BlobUnavailable, DocumentError, StoreError
 from fl.ledger.types import Address
+from fl.store.cid import Cid
+from fl.store.port import BlobStore, read_bytes
+
+
+class AskedOnce:
+    """A store that is asked once for each blob that it does not have: such an answer can take long."""
+
+    def __init__(self, store: BlobStore) -> None:
+        self._store = store
+        self._missing: dict[tuple[Cid, int], BlobUnavailable] = {}
+
+    def put(self, stream: BinaryIO) -> Cid:
+        """See `BlobStore.put`."""
+        return self._store.put(stream)
+
+    def open(self, cid: Cid, limit: int) -> BinaryIO:
+        """See `BlobStore.open`; the whole blob is read at once."""
+        blob = cid, limit
+        if blob in self._missing:
+            raise copy(self._missing[blob])
+        try:
+            return io.BytesIO(read_bytes(self._store, cid, limit))
+        except BlobUnavailable as error:
+            self._missing[blob] = copy(error)  # without the traceback, which holds what others had read
+            raise
 
 
 def hindsight(record: Record, round_: Round, lines: Sequence[Line]) -> Hindsight:
@@ -24,6 +52,13 @@ def replayed(lines: Sequence[Line]) -> frozenset[bytes]:
     """Weights digests of which the aggregator said that an earlier round had accepted them."""
     said = (one.weights for one in lines if one.verdict is Verdict.REPLAYED)
     return frozenset(bytes.fromhex(digest) for digest in said if digest)
+
+
+def digests(lines: Sequence[Line], known: Hindsight) -> frozenset[bytes]:
+    """The weights digests of these lines, decided again, as far as anybody knows them."""
+    proven = (known.proven.get(_submission(one)) for one in lines if one.verdict is Verdict.UNAVAILABLE)
+    said = (bytes.fromhex(one.weights) for one in lines if one.weights)
+    return frozenset(digest for digest in (*proven, *said) if digest is not None)
 
 
 def _denied(lines: Sequence[Line]) -> frozenset[Submission]:

@@ -57,9 +57,12 @@ class PatientReader:
         content = self._kept.get((cid, limit))
         return content if isinstance(content, bytes) else None
 
+    def renew(self) -> None:
+        """Read the task's whole history again: receipts may have been revealed on the chain."""
+        self._record = self._make_record()
+
     def retry(self) -> bool:
         """Try what is missing once more; whether all of it is there by now, whatever it is."""
-        self._record = self._make_record()  # a receipt may have been revealed on the chain
         self._first_pass, self._until = False, self.patience
         self._turns = max(1, len(self.missing))
         for blob in tuple(self.missing):

@@ -12,10 +12,10 @@ from functools import partial
 
 from aggregator import scoring
 from aggregator.comparison import Fate, RecordedUtility, compare, compare_lines, recorded_rule
-from aggregator.decision import Facts, decide, digests, examine
+from aggregator.decision import Facts, decide
 from aggregator.findings import Findings, Kind
 from aggregator.heritage import Heritage
-from aggregator.hindsight import hindsight, replayed
+from aggregator.hindsight import digests, hindsight, replayed
 from aggregator.record import Record, Round
 from aggregator.types import Aggregate, Closed, Failed, Rule, Utility
 from aggregator.verdicts import possible
@@ -72,11 +72,12 @@ class Redecision:
 
     def _compare(self, manifest: Manifest, facts: Facts) -> None:
         """Hold the manifest against what its facts give, as far as they can be had."""
-        terms, fate_of = facts.terms, partial(self._fate, facts)
+        terms = facts.terms
         table, rule = self._table(terms, manifest), self._rule(terms, manifest)
         utility = RecordedUtility(terms, table, self._own_utility(terms))
         decision = decide(facts, rule or _keep_base, utility, self.record.read)
         lines = decision.manifest.submissions if isinstance(decision, Closed) else decision.lines
+        fate_of = partial(self._fate, facts, lines)
         if _gone(manifest.submissions, lines):
             compare_lines(manifest.submissions, lines, fate_of, self.findings, {"share"})
             self.findings.unchecked(Kind.AGGREGATES, "the aggregate: it rests on updates that cannot be had")
@@ -136,10 +137,10 @@ class Redecision:
             return self._blob(manifest.state)
         return None
 
-    def _fate(self, facts: Facts, place: int) -> Fate:
-        """What has become of the content of the submission at `place`."""
+    def _fate(self, facts: Facts, lines: Sequence[Line], place: int) -> Fate:
+        """What has become of the content of the submission at `place`; `lines`: all, decided again."""
         troubles: list[str] = []
-        submission, seen_before = facts.submissions[place], facts.submissions[:place]
+        submission, seen = facts.submissions[place], digests(lines[:place], facts.hindsight)
 
         def read(cid: Cid, limit: int) -> bytes:
             try:
@@ -148,8 +149,6 @@ class Redecision:
                 troubles.append(error.message)
                 raise
 
-        before = examine(seen_before, facts.yardstick, self.record.read, facts.hindsight)
-        seen = digests(before, facts.hindsight)
         allowed = possible(submission, facts.yardstick, read, seen)
         return Fate(self._there(submission.receipt), " ".join(troubles), allowed)
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
+from copy import copy
 
 from aggregator import accounts, holdings
 from aggregator.findings import Finding, Findings, Kind
-from aggregator.hindsight import judge_denial
+from aggregator.hindsight import AskedOnce, judge_denial
 from aggregator.record import Record, Round
 from aggregator.redecision import Redecision, Tools
 from aggregator.types import Closed
@@ -27,7 +28,8 @@ __all__ = ["Tools", "verify"]
 
 def verify(record: Record, tools: Tools) -> tuple[Finding, ...]:
     """Check everything that a task put on the chain; findings in the order of the rounds."""
-    findings = Findings()
+    record, findings = copy(record), Findings()
+    record.store = AskedOnce(record.store)
     with findings.about(None, "terms", ok="agree with the chain; what they name is there"):
         _terms(record, findings)
     with findings.about(None, "resets"):

@@ -231,12 +231,15 @@ class Rounds:
         """Store what the round is closed with, then close it; fail it when it is too late for that.
 
         What was read is stored again, which pins it on an IPFS node: a refused site could take back the
-        receipt that proves its refusal, and any site what was accepted.
+        receipt that proves its refusal, and any site what was accepted. Before the close, unless it is late:
+        whoever is killed right after it would keep nothing.
         """
         manifest = decision.manifest
         blobs = (*content.receipts, decision.weights, decision.state, decision.utilities, manifest.encode())
         if not self._store(blobs, task.close_by()) or self.ledger.now() > task.close_by():
             return self._fail(round_, decision, "close_window_missed")
+        early = self.ledger.now() <= task.deadline + task.close_window // 2
+        kept = early and self._store(content.accepted, self.ledger.now())
         result = Result(
             announcement=round_.opened.announcement,
             weights=bytes.fromhex(manifest.weights.sha256),
@@ -250,7 +253,8 @@ class Rounds:
             if refused.name != "Late":  # mined too late, or taken back by a reorg until it was
                 raise
             return self._fail(round_, decision, "close_window_missed")
-        self._store(content.accepted, self.ledger.now())  # `fl store collect` makes up for what fails now
+        if not kept:  # `fl store collect` makes up for what fails now
+            self._store(content.accepted, self.ledger.now())
         return RoundEnd(round_.number, True, "", manifest.submissions, manifest)
 
     def _store(self, blobs: Iterable[bytes | None], until: int) -> bool:

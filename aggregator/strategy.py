@@ -7,7 +7,6 @@ rule of the terms, which is the wrapped strategy too, makes one model of them. M
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable, Iterable, Sequence
 
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MessageType, MetricRecord, RecordDict
@@ -121,11 +120,17 @@ class OnChain(Strategy):
         """
         task = self._task()
         step = max(1, task.window // REMINDERS)
-        while not self.rounds.over() and (now := self.rounds.ledger.now()) <= task.deadline:
-            failed = _failed(failed, self._train(grid, failed, announcement, min(timeout, step)))
+        while self._in_time(task):
+            next_time = min(self.rounds.ledger.now() + step, task.deadline + 1)
             self._deliver(grid, timeout)
-            self.rounds.wait(min(now + step, task.deadline + 1), self.rounds.over)
+            if self._in_time(task):
+                failed = _failed(failed, self._train(grid, failed, announcement, timeout))
+            self.rounds.wait(next_time, self.rounds.over)
         self.rounds.await_end()
+
+    def _in_time(self, task: Task) -> bool:
+        """Whether a submission that is sent now can still count."""
+        return not self.rounds.over() and self.rounds.ledger.now() <= task.deadline
 
     def _index(self) -> int:
         """Closed rounds + 1, which is what strategies count: failed rounds use chain numbers up."""
@@ -150,14 +155,17 @@ class OnChain(Strategy):
         return replies
 
     def _left(self) -> float:
-        """Seconds to wait for replies: to the deadline; once sealed, a part of what is left to close.
+        """Seconds to wait for replies: a part of the window, and never beyond its end.
 
-        A site that never answers must not keep the round from being closed.
+        A site that never answers must not keep others from being asked again, nor the round from closing.
         """
         task, now = self._task(), self.rounds.ledger.now()
         if not task.open:
-            return math.inf
-        left = (task.close_by() - now) / REMINDERS if task.sealed(now) else task.deadline - now
+            left = task.close_window / REMINDERS
+        elif task.sealed(now):
+            left = (task.close_by() - now) / REMINDERS
+        else:
+            left = min(task.deadline - now, task.window / REMINDERS)
         return max(1, left)
 
     # --- the weights in force
@@ -219,9 +227,9 @@ def _train_message(content: RecordDict, node: int) -> Message:
 
 
 def _failed(asked: Sequence[Message], replies: Sequence[Message]) -> list[Message]:
-    """The messages that were answered with an error."""
-    nodes = {reply.metadata.src_node_id for reply in replies if reply.has_error()}
-    return [message for message in asked if message.metadata.dst_node_id in nodes]
+    """The messages that were answered with an error, or not yet: to ask twice does no harm."""
+    well = {reply.metadata.src_node_id for reply in replies if not reply.has_error()}
+    return [message for message in asked if message.metadata.dst_node_id not in well]
 
 
 def _by_reference(message: Message, announcement: Announcement) -> Message:

@@ -250,10 +250,11 @@ class Site:
         """Publish every receipt that the chain holds and whose round is sealed; drop those of ended rounds.
 
         All of that once it is confirmed: what is published before can be copied by whoever may still submit.
-        The store must give a published receipt back. While the round can still be closed, one that it does
-        not give back is revealed on the chain, once: that costs gas, and nobody can deny it. (A store that
-        serves this site and nobody else looks the same as a good one from here.) A round that failed or is
-        void pays nothing, and its update stays with the site.
+        The store must give a published receipt back. Until the round is settled, one that it does not give
+        back is revealed on the chain, once: that costs gas, and nobody can deny it. (A store that serves this
+        site and nobody else looks the same as a good one from here.) Nor is it dropped before others can have
+        it: it proves a false refusal wrong at any time. A round that failed or is void pays nothing, and its
+        update stays with the site.
         """
         receipts = self._receipts()
         if not receipts:
@@ -263,11 +264,14 @@ class Site:
         for receipt in receipts:
             if not running(task, receipt.round, now):
                 since = task.opened_at if task.round == receipt.round else task.created_at
-                self._publish(receipt, Standing.of(receipt, chain.history(self.task, since)))
+                standing = Standing.of(receipt, chain.history(self.task, since))
+                if standing.ended or (task.open and task.round == receipt.round):
+                    self._publish(receipt, standing)
+                # else a node behind the same address has not seen the end yet: the next time it may
 
     def _publish(self, receipt: Receipt, standing: Standing) -> None:
         served = standing.revealed or (standing.wanted and self._served(receipt))
-        if standing.wanted and not served and not standing.closed:
+        if standing.wanted and not served and not standing.settled:
             self.ledger.reveal(self.task, receipt.round, self.account, receipt.encode())
         if standing.is_over(served):
             self.outbox.drop(receipt)

@@ -49,6 +49,11 @@ class Standing:
         )
 
     @property
+    def ended(self) -> bool:
+        """Whether the round has come to an end, one way or the other."""
+        return self.closed or self.worthless
+
+    @property
     def wanted(self) -> bool:
         """Whether others need the receipt: it is on the chain, and its round may pay for it."""
         return self.submitted and not self.worthless
@@ -58,4 +63,4 @@ class Standing:
 
         A submission that is not confirmed yet proves nothing: only the round's end does.
         """
-        return self.worthless or self.settled or (self.closed and (served or not self.wanted))
+        return self.worthless or (self.closed and (served or not self.wanted))

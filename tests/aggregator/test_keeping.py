@@ -12,6 +12,7 @@ from aggregator import keeping
 from fl import wiring
 from fl.cli import main
 from fl.errors import FedledgerError
+from fl.ledger.types import Admitted, RoundClosed, RoundOpened, TaskCreated
 from fl.store.cid import Cid
 from fl.store.collecting import reachable
 from fl.store.embedded import EmbeddedStore
@@ -115,6 +116,56 @@ def test_updates_of_an_open_round_may_not_be_named_yet(federation):
     federation.begin()
     record = federation.record()
     assert keeping.opened_since([record]) == record.rounds[1].opened.at.time
+
+
+def without(kind, number):
+    """A history that lacks all events of one kind, or of one round."""
+
+    def keeps(event):
+        return type(event) is not kind and (number is None or getattr(event, "round", None) != number)
+
+    return lambda events: tuple(event for event in events if keeps(event))
+
+
+@pytest.mark.parametrize(
+    ("method", "kept_back"),
+    [
+        ("history", without(None, 1)),
+        ("history", without(None, 2)),
+        ("history", without(RoundOpened, None)),
+        ("history", without(RoundClosed, None)),
+        ("history", without(TaskCreated, None)),
+        ("history", lambda _events: ()),
+        ("member_history", without(Admitted, None)),
+    ],
+    ids=["first round", "last round", "openings", "closings", "creation", "everything", "members"],
+)
+def test_nothing_goes_on_the_word_of_a_node_that_keeps_events_back(
+    federation, tmp_path, monkeypatch, capsys, method, kept_back
+):
+    store, ledger = EmbeddedStore(tmp_path), federation.ledger()
+    monkeypatch.setattr(wiring, "open_ledger", lambda *_: ledger)
+    monkeypatch.setattr(wiring, "open_store", lambda *_: store)
+    federation.play()
+    federation.play()
+    for content in (*federation.blocks.values(), b"garbage"):
+        put_bytes(store, content)
+    there = files(tmp_path)
+    place = ("--rpc", "here", "--contract", ledger.contract, "--store", "here")
+    words = ["store", "collect", *place, "--older-than", "0", "--remove"]
+    truth = getattr(ledger, method)
+    monkeypatch.setattr(ledger, method, lambda *task: kept_back(truth(*task)))
+    assert main(words) == 1
+    assert "The node's events are not whole: " in (said := capsys.readouterr().err)
+    assert "Nothing was removed. Ask another node." in said
+    assert files(tmp_path) == there
+    monkeypatch.setattr(ledger, method, truth)
+    assert main(words) == 0
+    assert len(there - files(tmp_path)) == 1
+
+
+def files(folder):
+    return {path for path in (folder / "blocks").rglob("*") if path.is_file()}
 
 
 def test_while_a_round_is_open_nothing_goes_that_was_put_since(federation, tmp_path, monkeypatch, capsys):

@@ -11,6 +11,8 @@ from aggregator.conclusion import conclude
 from aggregator.findings import Level
 from fl.canonical import sha256
 from fl.errors import UsageError
+from fl.store.layout import cid_of
+from fl.store.memory import MemoryStore
 
 
 @pytest.fixture
@@ -235,6 +237,28 @@ def test_refused_content_that_is_gone_is_not_checked(federation, texts, part):
 
 
 @pytest.mark.parametrize("part", ["receipt", "update", "details"])
+def test_refused_content_that_is_gone_is_asked_for_once_however_much_there_is(found, part):
+    """A network can take long to answer that it does not have a blob."""
+    federation, asked = found(sites=6), []
+
+    class Noting(MemoryStore):
+        def _fetch(self, cid):
+            asked.append(cid)
+            return super()._fetch(cid)
+
+    packages = federation.begin({index: {"details": {"examples": 0}} for index in range(2, 6)})
+    accepted, refused = packages[:2], packages[2:]
+    federation.rounds().finish()
+    federation.rounds().settle_all()
+    for package in refused:
+        drop(federation, getattr(package, part))
+    federation.store = Noting(federation.blocks)
+    assert mismatches(federation.verify()) == []
+    assert [asked.count(cid_of(getattr(package, part))) for package in refused] == [1] * 4
+    assert [asked.count(cid_of(package.update)) for package in accepted] == [1] * 2
+
+
+@pytest.mark.parametrize("part", ["receipt", "update", "details"])
 def test_accepted_content_that_is_gone_is_a_mismatch(federation, part):
     package = federation.begin()[1]
     federation.rounds().finish()
@@ -259,6 +283,25 @@ def test_a_duplicate_of_a_refused_update_that_is_gone_is_proven_by_its_receipt(f
     findings = federation.verify()
     assert mismatches(findings) == []
     assert len(texts(findings, Level.UNCHECKED)) == 1
+
+
+def test_a_duplicate_that_takes_its_details_back_is_proven_by_the_receipt_of_what_it_repeats(found, texts):
+    federation = found(sites=4)
+    first, second, third, fourth = federation.sites
+    announcement = federation.rounds().open()
+    refused = federation.submit(first, announcement, details={"examples": 0})
+    copy = federation.submit(second, announcement, data=refused.weights)
+    federation.submit(third, announcement)
+    federation.submit(fourth, announcement)
+    federation.rounds().finish()
+    federation.rounds().settle_all()
+    drop(federation, refused.update)
+    drop(federation, copy.details)
+    findings = federation.verify()
+    assert mismatches(findings) == []
+    assert any(
+        text.startswith(f"{copy.trainer}: refused as duplicate") for text in texts(findings, Level.UNCHECKED)
+    )
 
 
 @pytest.mark.parametrize("part", ["receipt", "update", "details"])

@@ -12,6 +12,7 @@ from fl.store.cid import Cid
 from fl.store.layout import cid_of
 from fl.store.memory import MemoryStore
 from fl.store.port import put_bytes
+from fl.waiting import polling
 
 SLOW = 29  # seconds a block
 
@@ -92,6 +93,54 @@ def test_an_aggregator_that_starts_after_the_patience_is_over_still_reads_what_i
     end = federation.rounds().finish()
     assert [line.verdict for line in end.lines] == ["accepted", "unavailable", "accepted"]
     assert end.closed
+
+
+# --- what is revealed on the chain while the aggregator waits
+
+
+@pytest.fixture
+def waiting(federation, monkeypatch):
+    """Rounds that look every second, as on a real chain; `histories` counts how often all events were read.
+
+    Site 1 keeps its receipt back, and `reveal_at` that second after the round's start.
+    """
+
+    class Waiting:
+        def __init__(self):
+            self.package = federation.begin({1: {"withhold": ["receipt"]}})[1]
+            self.start, self.reveal_at, self.histories = federation.now(), None, 0
+            self.ledger = federation.ledger(federation.operator)
+            history = self.ledger.history
+            monkeypatch.setattr(self.ledger, "history", lambda task: self.count() or history(task))
+            monkeypatch.setattr("fl.waiting.time.sleep", self.sleep)
+
+        def count(self):
+            self.histories += 1
+
+        def sleep(self, _seconds):
+            federation.chain.set_time(federation.now() + 1)
+            if federation.now() == self.start + (self.reveal_at or 0):
+                said = federation.task, 1, self.package.trainer, self.package.receipt
+                federation.ledger(federation.owner).reveal(*said)
+
+        def finish(self):
+            rounds = federation.rounds(ledger=self.ledger)
+            rounds.wait = polling(self.ledger)
+            return [line.verdict for line in rounds.finish().lines]
+
+    return Waiting()
+
+
+@pytest.mark.parametrize("second", [1, 74, 76, 150, 224, 226, 290, 298])
+def test_a_receipt_counts_that_is_revealed_while_there_is_patience(waiting, second):
+    """Patience is 300 of the 400 seconds: the update can still be read."""
+    waiting.reveal_at = second
+    assert waiting.finish() == ["accepted"] * 3
+
+
+def test_the_events_are_not_read_every_second_of_the_wait(waiting):
+    assert waiting.finish() == ["accepted", "unavailable", "accepted"]
+    assert waiting.histories < 50
 
 
 # --- the reader

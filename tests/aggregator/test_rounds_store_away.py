@@ -61,3 +61,29 @@ def test_after_a_close_a_verifier_needs_nothing_that_only_sites_store(federation
     assert packages[1].update in own.values()
     assert packages[0].receipt in own.values()
     assert packages[0].update not in own.values(), "nobody pays for keeping what was refused"
+
+
+def test_whoever_is_killed_right_after_the_close_has_kept_what_was_accepted(federation):
+    own = dict(federation.blocks)
+    packages = federation.begin()
+    put_bytes(MemoryStore(own), federation.record().announcement(federation.record().rounds[0]).encode())
+    rounds = federation.rounds(store=Joined(own, federation.blocks))
+    rounds.ledger = Dying(rounds.ledger)
+    with pytest.raises(KeyboardInterrupt):
+        rounds.finish()
+    assert federation.record().rounds[0].stage is Stage.PENDING
+    assert all(package.update in own.values() for package in packages)
+
+
+class Dying:
+    """A ledger whose caller is killed as soon as a round is closed."""
+
+    def __init__(self, ledger):
+        self._ledger = ledger
+
+    def __getattr__(self, name):
+        return getattr(self._ledger, name)
+
+    def close_round(self, *arguments):
+        self._ledger.close_round(*arguments)
+        raise KeyboardInterrupt

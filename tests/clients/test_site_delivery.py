@@ -175,22 +175,7 @@ def test_nothing_is_revealed_of_a_receipt_that_the_store_serves(federation):
     assert federation.events(ReceiptRevealed) == []
 
 
-def test_a_store_that_comes_back_after_the_close_gets_the_receipt(federation):
-    _, receipts = federation.round_of()
-    for name in ("ada", "bert"):
-        federation.sites[name].publish_due()
-    assert federation.rounds.finish().closed
-    late = federation.site("cleo")
-    late.store = federation.altered(federation.store, put=refuse)
-    late.publish_due()
-    assert (federation.events(ReceiptRevealed), late.outbox.receipts()) == ([], (receipts["cleo"],))
-    late.store = federation.store
-    late.publish_due()
-    assert federation.has(receipts["cleo"].cid)
-    assert late.outbox.receipts() == ()
-
-
-def test_a_settled_round_keeps_no_receipt(federation):
+def test_a_receipt_that_the_store_did_not_take_is_kept_after_settlement_until_it_does(federation):
     announcement, _ = federation.round_of()
     for name in ("ada", "bert"):
         federation.sites[name].publish_due()
@@ -200,7 +185,36 @@ def test_a_settled_round_keeps_no_receipt(federation):
     late.store = federation.altered(federation.store, put=refuse)
     late.publish_due()
     assert federation.owner.outcome(federation.task, announcement.round).stage is Stage.SETTLED
+    (receipt,) = late.outbox.receipts()
+    late.store = federation.store
+    late.publish_due()
     assert late.outbox.receipts() == ()
+    assert federation.has(receipt.cid)
+
+
+def test_a_receipt_that_the_store_does_not_take_is_revealed_after_the_close_too(federation):
+    federation.round_of()
+    for name in ("ada", "bert"):
+        federation.sites[name].publish_due()
+    assert federation.rounds.finish().closed
+    late = federation.site("cleo")
+    late.store = federation.altered(federation.store, put=refuse)
+    late.publish_due()
+    (revealed,) = federation.events(ReceiptRevealed)
+    assert revealed.trainer == late.account
+
+
+def test_a_receipt_is_not_published_while_events_lag_behind_the_end_of_a_round(federation):
+    federation.round_of()
+    site = federation.sites["ada"]
+    federation.chain.set_time(federation.owner.task(federation.task).close_by() + 1)
+    federation.owner.fail_round(federation.task, 1, bytes(32))
+    site.ledger = federation.altered(
+        site.ledger, history=lambda ledger, task, since=0: ledger.history(task, since)[:-1]
+    )
+    site.publish_due()
+    (receipt,) = site.outbox.receipts()
+    assert not federation.has(receipt.cid)
 
 
 # --- killed in between
