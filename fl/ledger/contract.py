@@ -17,9 +17,9 @@ from web3.providers import BaseProvider
 from web3.types import BlockIdentifier, FilterParams, LogReceipt, TxReceipt
 
 from fl.errors import LedgerUnavailable, Refused, UsageError
-from fl.ledger import events, signing
+from fl.ledger import events, logs, signing
 from fl.ledger.abi import FEDERATION, TOKEN, checked, fields_of
-from fl.ledger.logs import CHUNK, scan
+from fl.ledger.logs import CHUNK
 from fl.ledger.node import CHECK, NoContract, Node
 from fl.ledger.port import Ledger
 from fl.ledger.transactions import Sending
@@ -240,8 +240,8 @@ class Web3Ledger(Ledger):
     def history(self, task: int, since: int = 0) -> tuple[Event, ...]:
         names = events.topics(events.TASK_EVENTS)
         first = max(since, self.task(task).created_at)
-        logs = self._scan([list(names), task.to_bytes(32, "big")], first)
-        return tuple(self._event(names, log) for log in logs)
+        found = self._scan([list(names), task.to_bytes(32, "big")], first)
+        return tuple(self._event(names, log) for log in found)
 
     def _event(self, names: dict[bytes, str], log: LogReceipt) -> Event:
         """A log as an event; decoded once, for what a block says never changes."""
@@ -310,7 +310,7 @@ class Web3Ledger(Ledger):
 
     def _scan(self, topics: list[Any], first: int) -> Iterator[LogReceipt]:
         last = self._node.head() if self._at is None else self._at
-        return scan(lambda low, high: self._logs(topics, low, high), first, last)
+        return logs.scan(lambda low, high: self._logs(topics, low, high), first, last)
 
     def _logs(self, topics: list[Any], first: int, last: int) -> list[LogReceipt]:
         place = self._federation.address
@@ -318,7 +318,8 @@ class Web3Ledger(Ledger):
 
         def ask() -> list[LogReceipt]:
             with self._node.asked("eth_getLogs"):
-                return self._node.web3.eth.get_logs(wanted)
+                found = self._node.web3.eth.get_logs(wanted)
+                return [logs.checked(log, place, topics[0]) for log in found]
 
         return ask() if first < last else self._node.patiently(ask)
 
@@ -326,7 +327,8 @@ class Web3Ledger(Ledger):
         """Newer nodes say it with the log, as the execution API has it; others are asked once for a block."""
         stamp: object = log.get("blockTimestamp")
         if stamp is not None:
-            return int(str(stamp), 0)
+            with self._node.asked("eth_getLogs"):
+                return int(str(stamp), 0)
         block = bytes(log["blockHash"])
         if block not in self._block_times:
             self._block_times[block] = self._node.block_time(log["blockHash"])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -62,19 +63,26 @@ def task_event(name: str, log: LogReceipt, time: int) -> Event:
 
     Raises LedgerUnavailable for a log that no federation could have written.
     """
-    said = _arguments(name, log)
-    return TASK_EVENTS[name](_position(log, time), said["task"], said)
+    with _written_by_a_federation(name, log):
+        said = _arguments(name, log)
+        return TASK_EVENTS[name](_position(log, time), said["task"], said)
 
 
 def member_event(name: str, log: LogReceipt, time: int) -> MemberEvent:
     """As `task_event`, for an event about a member."""
-    return MEMBER_EVENTS[name](_position(log, time), _arguments(name, log))
+    with _written_by_a_federation(name, log):
+        return MEMBER_EVENTS[name](_position(log, time), _arguments(name, log))
 
 
 def _arguments(name: str, log: LogReceipt) -> Arguments:
+    return event_arguments(name, [bytes(topic) for topic in log["topics"]], bytes(log["data"]))
+
+
+@contextmanager
+def _written_by_a_federation(name: str, log: LogReceipt) -> Iterator[None]:
     try:
-        return event_arguments(name, [bytes(topic) for topic in log["topics"]], bytes(log["data"]))
-    except DecodingError as error:
+        yield
+    except (DecodingError, OverflowError) as error:  # the second for an entry whose address is none
         place = f"log {log['logIndex']} of block {log['blockNumber']}"
         raise LedgerUnavailable(f"The node gave a {name} that no federation writes, {place}.") from error
 

@@ -6,15 +6,21 @@ import json
 import re
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import requests
 from eth_typing import URI
+from pydantic_core import from_json  # bounds nesting; the json module overflows the stack
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 from web3.providers import JSONBaseProvider
 from web3.types import RPCEndpoint, RPCResponse
 
 PAUSES = (0.1, 0.4, 1.6)
 """Seconds before each further try."""
+
+_LARGEST = 64 << 20
+"""Bytes of an answer: far more than the logs of as many blocks as we ever ask for at once."""
+_PIECE = 64 << 10
 
 _PASSING = {408, 425, 429, 500, 502, 503, 504}
 _LIMITED = {429, -32005}
@@ -29,6 +35,7 @@ class HttpProvider(JSONBaseProvider):
     Asked again is what passes by itself: connections that are refused or break off, HTTP 429 and 5xx, "limit
     exceeded", an answer to another request. No try begins once `timeout` seconds are over, and a node that
     asks for more is not waited for. The bytes are the same each time, so no transaction is sent twice.
+    The body of an answer is read until `timeout` seconds are over, and up to 64 MiB.
     Raises what `requests` does, and ValueError for what is no answer of JSON-RPC.
     """
 
@@ -37,7 +44,8 @@ class HttpProvider(JSONBaseProvider):
         self.endpoint_uri = URI(url)
         self._timeout = timeout
         self._session = requests.Session()
-        self._session.headers["Content-Type"] = "application/json"
+        # compressed, an answer could be a bomb
+        self._session.headers.update({"Content-Type": "application/json", "Accept-Encoding": "identity"})
 
     def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
         """Ask the node, and again while there is hope."""
@@ -58,14 +66,39 @@ class HttpProvider(JSONBaseProvider):
         return self._ask(request)
 
     def _ask(self, request: bytes) -> RPCResponse:
-        said = self._session.post(str(self.endpoint_uri), request, timeout=self._timeout)
-        said.raise_for_status()
-        answer = self.decode_rpc_response(said.content)
+        answer = from_json(self._post(request))
         if not isinstance(answer, dict):
             raise ValueError("no answer of JSON-RPC")  # noqa: TRY004 - wrong bytes, no wrong call
         if "result" in answer and str(answer.get("id")) != str(json.loads(request)["id"]):
             raise requests.ConnectionError("the answer to another request")
-        return answer
+        return cast(RPCResponse, answer)
+
+    def _post(self, request: bytes) -> bytes:
+        until = time.monotonic() + self._timeout
+        # nobody sends us elsewhere: `requests` would read the whole body of a redirection
+        with self._session.post(
+            str(self.endpoint_uri), request, timeout=self._timeout, stream=True, allow_redirects=False
+        ) as said:
+            if said.is_redirect or not said.ok:
+                raise requests.HTTPError(f"HTTP {said.status_code}", response=said)
+            return _body(said, until)
+
+
+def _body(said: requests.Response, until: float) -> bytes:
+    """All of an answer, of which `requests` would wait for each piece anew."""
+    body = bytearray()
+    try:
+        while piece := said.raw.read1(_PIECE):
+            body += piece
+            if len(body) > _LARGEST:
+                raise ValueError("an endless answer")
+            if time.monotonic() > until:
+                raise requests.Timeout("the answer comes too slowly")
+    except ReadTimeoutError as error:
+        raise requests.ReadTimeout(error) from error
+    except HTTPError as error:
+        raise requests.exceptions.ChunkedEncodingError(error) from error
+    return bytes(body)
 
 
 def _wanted(error: requests.RequestException) -> float:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from web3.types import LogReceipt
 
@@ -30,6 +31,21 @@ def scan(fetch: Fetch, first: int, last: int, chunk: int = CHUNK) -> Iterator[Lo
             continue
         yield from found
         first = upto + 1
+
+
+def checked(log: LogReceipt, address: str, names: Collection[bytes]) -> LogReceipt:
+    """A log that a node gave, if it is one of `address` with one of `names` as its first topic.
+
+    Raises ValueError when it is not, and LookupError or TypeError where a part of it is missing.
+    """
+    said: Mapping[str, Any] = log
+    numbers = said["blockNumber"], said["logIndex"]
+    words = said["blockHash"], said["transactionHash"], said["data"]
+    if {type(number) for number in numbers} != {int} or not all(isinstance(word, bytes) for word in words):
+        raise ValueError(f"no mined log: {log!r:.200}")
+    if said["address"] != address or bytes(said["topics"][0]) not in names:
+        raise ValueError(f"a log that was not asked for: {log!r:.200}")
+    return log
 
 
 def _in_order(logs: Iterable[LogReceipt]) -> Sequence[LogReceipt]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from eth_abi.abi import encode
 from ledger_scene import ACTORS, RICHES, prepare
 from twins import Template
 from web3.datastructures import AttributeDict
@@ -39,6 +40,46 @@ def test_a_node_that_gives_no_time_with_its_logs_is_asked_for_it(federation):
     assert ledger.member_history() == terse.member_history()
 
 
+class Odd(EmbeddedProvider):
+    """A node whose logs say something else in some places; None: nothing there."""
+
+    def __init__(self, node, changes):
+        super().__init__(node)
+        self._changes = changes
+
+    def make_request(self, method, params):
+        response = super().make_request(method, params)
+        if method == "eth_getLogs":
+            response["result"] = [log | self._changes for log in response["result"]]
+        return response
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"blockTimestamp": "soon"},
+        {"blockNumber": None},
+        {"blockNumber": "0xzz"},
+        {"blockHash": None},
+        {"transactionHash": None},
+        {"logIndex": None},
+        {"logIndex": True},
+        {"topics": []},
+        {"topics": None},
+        {"topics": ["0x" + "ab" * 32]},
+        {"data": None},
+        {"address": "0x" + "00" * 20},
+    ],
+    ids=str,
+)
+def test_a_log_that_nobody_asked_for_or_that_is_none_is_a_nodes_fault(federation, changes):
+    node, contract = federation
+    ledger = Web3Ledger(Odd(node, changes), contract)
+    for read in (lambda: ledger.history(1), ledger.member_history):
+        with pytest.raises(LedgerUnavailable, match="no sensible answer to eth_getLogs"):
+            read()
+
+
 @pytest.mark.parametrize(
     ("topics", "data"),
     [
@@ -56,3 +97,20 @@ def test_a_log_that_no_federation_writes_is_no_event_but_a_nodes_fault(topics, d
     )
     with pytest.raises(LedgerUnavailable, match="log 3 of block 7"):
         events.task_event("UpdateSubmitted", log, time=0)
+
+
+def test_a_close_with_an_entry_that_names_no_address_is_a_nodes_fault():
+    """An entry has its trainer in 20 bytes, and nothing above them."""
+    data = encode(["bytes32", "bytes32", "uint64", "uint256[]"], [bytes(32), bytes(32), 0, [2**255]])
+    log = AttributeDict(
+        {
+            "topics": [bytes(32)] * 3,
+            "data": data,
+            "blockNumber": 7,
+            "logIndex": 3,
+            "transactionHash": bytes(32),
+        }
+    )
+    with pytest.raises(LedgerUnavailable, match="log 3 of block 7") as caught:
+        events.task_event("RoundClosed", log, time=0)
+    assert isinstance(caught.value.__cause__, OverflowError)

@@ -8,6 +8,7 @@ import pytest
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 from faulty_rpc import (
+    Answer,
     body,
     cut_off,
     error,
@@ -20,6 +21,7 @@ from faulty_rpc import (
     result,
     slow,
     status,
+    trickle,
     twice,
 )
 from nodes import Anvil
@@ -51,6 +53,8 @@ LASTING = {
     "null": body(b"null"),
     "a list": body(b"[]"),
     "not UTF-8": body(b"\xff\xfe"),
+    "nested so deep that a parser overflows": body(b"[" * 200_000),
+    "a redirection": status(307, location="/elsewhere"),
     "HTTP 400": status(400),
     "HTTP 401": status(401),
     "HTTP 403": status(403),
@@ -124,6 +128,23 @@ def test_a_silent_node_is_waited_for_once_and_not_longer_than_agreed(federation,
     with pytest.raises(LedgerUnavailable, match=r"no sensible answer to taskCount \(ReadTimeout\)"):
         ledger.task_count()
     assert len(proxy.asked("eth_call")) - before == 1
+
+
+def test_a_node_that_sends_a_byte_now_and_then_is_not_waited_for_longer_either(federation, proxy):
+    ledger = Web3Ledger(http_provider(proxy.url, timeout=1), federation.contract)
+    before = len(proxy.asked("eth_call"))
+    proxy.fail(trickle(0.5), "eth_call")
+    with pytest.raises(LedgerUnavailable, match=r"no sensible answer to taskCount \(Timeout\)"):
+        ledger.task_count()
+    assert len(proxy.asked("eth_call")) - before == 1
+
+
+def test_an_endless_answer_is_not_read_to_its_end(federation, proxy, monkeypatch):
+    monkeypatch.setattr("fl.ledger.http._LARGEST", 1 << 20)
+    ledger = federation.open(url=proxy.url)
+    proxy.fail(lambda _request, ask: Answer(ask() + b" " * (1 << 20), cut=1 << 30), "eth_call")
+    with pytest.raises(LedgerUnavailable, match=r"no sensible answer to taskCount \(ValueError\)"):
+        ledger.task_count()
 
 
 def test_an_answer_of_another_shape_raises_nothing_but_our_own_errors(federation, proxy, monkeypatch):

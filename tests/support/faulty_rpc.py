@@ -24,12 +24,13 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP answer; `cut` bytes at its end are announced and never sent."""
+    """An HTTP answer; `cut` bytes at its end are announced and never sent, `pause` seconds go before each."""
 
     body: bytes = b""
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     cut: int = 0
+    pause: float = 0.0
 
 
 Ask = Callable[[], bytes]
@@ -78,6 +79,11 @@ def slow(seconds: float) -> Fault:
         return Answer(ask())
 
     return late
+
+
+def trickle(seconds: float) -> Fault:
+    """So long before each byte of the answer."""
+    return lambda _request, ask: Answer(ask(), pause=seconds)
 
 
 def status(code: int, **headers: str) -> Fault:
@@ -219,7 +225,12 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in answer.headers.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(answer.body)
+        if not answer.pause:
+            self.wfile.write(answer.body)
+            return
+        for byte in answer.body:
+            time.sleep(answer.pause)
+            self.wfile.write(bytes([byte]))
 
     def do_GET(self) -> None:
         self.server.visited.append(self.path)
