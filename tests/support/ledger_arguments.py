@@ -109,7 +109,7 @@ FLAWS = {
     "other announcement": lambda result: replace(result, announcement=digest("other")),
     "no weights": lambda result: replace(result, weights=bytes(32)),
 }
-flaws = mostly(*FLAWS)
+flaws = mostly(*FLAWS, weight=3)
 
 
 def flawed(result: Result, flaw: str | None) -> Result:

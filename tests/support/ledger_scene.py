@@ -27,7 +27,7 @@ RICHES = {"sponsor": 2**128 + 10**6, "stranger": 500}
 def prepare(ledger: Callable[[str], Ledger]) -> None:
     """Three members in two funded tasks, the first round of each played and closed.
 
-    The second task wants two trainers, and has the shortest of windows.
+    The second task wants two trainers, has the shortest of windows, and money for three rounds.
     """
     address = {name: Address(str(ledger(name).account)) for name in ACTORS}
     members = TRAINERS[:3]
@@ -36,9 +36,9 @@ def prepare(ledger: Callable[[str], Ledger]) -> None:
         ledger("owner").admit(address[name], digest(f"profile of {name}"))
     usual = params(address["aggregator"], address["sponsor"])
     short = replace(usual, quorum=2, window=1, close_window=2, settle_delay=0, reward=7)
-    for task, wanted in ((1, usual), (2, short)):
+    for task, wanted, funds in ((1, usual, 20_000), (2, short, 3 * short.reward)):
         ledger("owner").create_task(wanted)
-        ledger("sponsor").fund(task, 20_000)
+        ledger("sponsor").fund(task, funds)
         for name in members:
             ledger(name).join_task(task, digest("terms"), digest("policy"))
         ledger("aggregator").open_round(task, 1, digest("initial weights"), announcement(1))
