@@ -23,7 +23,7 @@ from rich.table import Table
 HERE = Path(__file__).parent
 sys.path.append(str(HERE.parent / "tests" / "support"))  # which starts and stops anvil
 
-from figures import Figure  # noqa: E402 - see above
+from figures import Figure  # noqa: E402 - its modules start anvil as tests do, so the path comes first
 
 PARTS = ("store", "submissions", "gas", "scan")
 PACKAGES = ("fedledger", "py-evm", "web3", "eth-account", "coincurve")

@@ -10,9 +10,9 @@ from web3.contract.contract import ContractConstructor, ContractFunction
 from web3.types import Nonce, TxParams, TxReceipt, Wei
 
 from fl.errors import LedgerUnavailable
+from fl.ledger.confirming import Waiting
 from fl.ledger.node import NoContract, Node, NodeRefused
 from fl.ledger.pending import Pending
-from fl.ledger.waiting import Waiting
 
 # A node's estimate is exact for the block that it tried; a later one may have to write a fresh slot.
 HEADROOM = 4

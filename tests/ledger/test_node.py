@@ -153,7 +153,7 @@ def test_a_transaction_that_is_not_mined_is_not_waited_for_for_ever(tmp_path, mo
     with EmbeddedNode.create(tmp_path / "chain.db", alloc=alloc, virtual_time=True) as node:
         contract, _ = deploy(EmbeddedProvider(node), OWNER)
         owner = Web3Ledger(Idle(node), contract, OWNER)
-        monkeypatch.setattr("fl.ledger.waiting.PATIENCE", 0.01)
+        monkeypatch.setattr("fl.ledger.confirming.PATIENCE", 0.01)
         with pytest.raises(LedgerUnavailable, match=r"did not mine 0x\w{64} \(setPaused\)"):
             owner.set_paused(True)
 

@@ -134,14 +134,14 @@ def test_a_transaction_that_blocks_pass_over_offers_more_and_any_of_its_variants
 
 
 def test_a_chain_that_makes_no_blocks_is_not_waited_for_for_ever(federation, monkeypatch):
-    monkeypatch.setattr("fl.ledger.waiting.PATIENCE", 0.3)
+    monkeypatch.setattr("fl.ledger.confirming.PATIENCE", 0.3)
     with pytest.raises(LedgerUnavailable, match=r"\(setPaused\) was mined, and has 1 of 3 conf") as caught:
         federation.owner(3).set_paused(True)
     assert "make blocks" in caught.value.hint
 
 
 def test_a_transaction_that_was_taken_back_for_good_is_not_said_to_be_mined(federation, aside, monkeypatch):
-    monkeypatch.setattr("fl.ledger.waiting.PATIENCE", 1.0)
+    monkeypatch.setattr("fl.ledger.confirming.PATIENCE", 1.0)
     calling = aside(federation.owner(3).set_paused, True)
     eventually(lambda: federation.owner().paused())
     federation.by_hand()

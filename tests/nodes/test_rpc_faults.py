@@ -148,7 +148,7 @@ def test_an_endless_answer_is_not_read_to_its_end(federation, proxy, monkeypatch
 
 
 def test_an_answer_of_another_shape_raises_nothing_but_our_own_errors(federation, proxy, monkeypatch):
-    monkeypatch.setattr("fl.ledger.waiting.PATIENCE", 0.05)
+    monkeypatch.setattr("fl.ledger.confirming.PATIENCE", 0.05)
     ledger = federation.owner(url=proxy.url)
     questions = {
         "eth_chainId": lambda: federation.open(url=proxy.url),
@@ -262,7 +262,7 @@ def test_a_node_that_goes_away_while_a_transaction_is_waited_for_may_come_back(f
 
 
 def test_when_no_transaction_gets_through_the_last_reason_is_told(federation, proxy, monkeypatch):
-    monkeypatch.setattr("fl.ledger.waiting.PATIENCE", 0.3)
+    monkeypatch.setattr("fl.ledger.confirming.PATIENCE", 0.3)
     proxy.fail(hang_up, "eth_sendRawTransaction")
     with pytest.raises(LedgerUnavailable, match=r"did not mine 0x\w{64} \(setPaused\)") as caught:
         federation.owner(url=proxy.url).set_paused(True)

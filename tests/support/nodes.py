@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +22,7 @@ PATIENCE = 60.0
 
 
 def tool(name: str) -> Path:
-    """A program that `make tools` builds; the test is skipped without it."""
+    """A program that `make tools` builds; without it the test is skipped, and fails with `--no-skips`."""
     path = TOOLS / name
     if not path.exists():
         pytest.skip(f"{path} is missing: run `make tools`")
@@ -43,7 +44,7 @@ def rpc(url: str, method: str, *params: object) -> Any:
     return answer["result"]
 
 
-class Program:
+class Program(ABC):
     """A program in the background that writes to `folder/NAME.log`; use it as a context manager."""
 
     def __init__(self, name: str, folder: Path, command: list[str], **environment: str) -> None:
@@ -64,9 +65,9 @@ class Program:
             time.sleep(0.05)
         return self
 
+    @abstractmethod
     def answers(self) -> bool:
-        """Whether it is ready; overridden by each kind."""
-        raise NotImplementedError
+        """Whether it is ready."""
 
     def said(self) -> str:
         """Its log so far."""
