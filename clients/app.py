@@ -13,9 +13,8 @@ from typing import cast
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
-from clients.data import encode, read_csv
 from clients.mod import STATE, on_chain
-from clients.node import derived, text
+from clients.node import complete, derived, text
 from fl.canonical import Setting
 from fl.documents import Data, Terms
 from fl.errors import UsageError
@@ -55,7 +54,7 @@ def _trained(arrays: Arrays, settings: Training, context: Context) -> tuple[Arra
     terms = Terms.decode(cast(bytes, state["terms"]))
     if terms.model is None or terms.data is None:
         raise UsageError("The terms name no model or describe no rows, so this app cannot train.")
-    rows = read_rows(Path(text(context.node_config, "data")), terms.data)
+    rows = read_rows(Path(text(complete(context.node_config), "data")), terms.data)
     module = build(terms.model, rows.x.shape[1], len(terms.data.classes))
     seed = _seed(context, cast(int, state["round"]))
     trained, metrics = train(module, arrays, rows.x, rows.y, settings, seed)
@@ -64,7 +63,7 @@ def _trained(arrays: Arrays, settings: Training, context: Context) -> tuple[Arra
 
 def _seed(context: Context, round_: int) -> int:
     """What draws the batches: from the node's seed where there is one. Below 2^63."""
-    chance = derived(context.node_config, f"batches of {round_}") or secrets.token_bytes(8)
+    chance = derived(complete(context.node_config), f"batches of {round_}") or secrets.token_bytes(8)
     return int.from_bytes(chance[:8], "big") >> 1
 
 
@@ -75,4 +74,6 @@ def read_rows(file: Path, data: Data) -> Examples:
     """
     if file.suffix == ".safetensors":
         return decode_examples(file.read_bytes())
+    from clients.data import encode, read_csv  # noqa: PLC0415 - brings pandas
+
     return encode(read_csv(file, data.label), data)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -189,24 +188,3 @@ def _refuse_missing(frame: pd.DataFrame, path: Path) -> None:
             f"{path} has missing values, in {rows}; by column: {', '.join(columns)}.",
             f"Fill them in or leave those rows out. {ROWS_HINT}",
         )
-
-
-# --- commitment
-
-
-def commitment(file: Path, salt: bytes) -> bytes:
-    """SHA-256 of salt (32 bytes) ‖ the file's bytes: binds a site to its rows, and hides them.
-
-    Raises UsageError for a file that cannot be read, and for a salt of another size: with no fixed one, bytes
-    could move between salt and data.
-    """
-    if len(salt) != 32:
-        raise UsageError(f"The salt of a data commitment has 32 bytes, not {len(salt)}.")
-    digest = hashlib.sha256(salt)
-    try:
-        with file.open("rb") as rows:
-            while piece := rows.read(1 << 20):
-                digest.update(piece)
-    except OSError as error:
-        raise UsageError(f"The site's rows in {file} cannot be read: {error.strerror}.") from error
-    return digest.digest()

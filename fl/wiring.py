@@ -21,8 +21,6 @@ from eth_utils.address import (
     to_checksum_address,
 )
 
-from fl.chain.node import EmbeddedNode
-from fl.chain.provider import EmbeddedProvider
 from fl.errors import ChainError, UsageError
 from fl.files import write_atomically
 from fl.ledger.contract import Web3Ledger
@@ -59,8 +57,8 @@ class Deployment:
         """Read a run's folder. Raises UsageError when it is none."""
         try:
             said = json.loads((folder / _FILE).read_text(encoding="utf-8"))
-            chain, store = _inside(folder, said["chain"]), _inside(folder, said["store"])
-            return cls(chain, _address(said["contract"]), int(said["task"]), store)
+            chain, store = inside(folder, said["chain"]), inside(folder, said["store"])
+            return cls(chain, address(said["contract"]), int(said["task"]), store)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UsageError(
                 f"{folder} is not the folder of a run: {_FILE} is missing or broken.",
@@ -72,7 +70,7 @@ def deployment(
     folder: Path | None, rpc: str | None, contract: str | None, task: int | None, store: str | None
 ) -> Deployment:
     """From a run's folder, or from the four options; options win. Raises UsageError for too little."""
-    given = {"chain": rpc, "contract": contract and _address(contract), "task": task, "store": store}
+    given = {"chain": rpc, "contract": contract and address(contract), "task": task, "store": store}
     known: dict[str, Any] = asdict(Deployment.read(folder)) if folder else {}
     known.update({name: value for name, value in given.items() if value is not None})
     missing = [_OPTIONS[name] for name in given if name not in known]
@@ -104,6 +102,10 @@ def open_chain(chain: str) -> Any:  # a web3 provider: no type of web3 is named 
     """A provider for a node's address or an embedded chain's file. Raises UsageError when it is neither."""
     if "://" in chain:
         return http_provider(chain)
+    # py-evm takes a third of a second to import, and a site starts a process for every message
+    from fl.chain.node import EmbeddedNode  # noqa: PLC0415 - see above
+    from fl.chain.provider import EmbeddedProvider  # noqa: PLC0415 - see above
+
     try:
         return EmbeddedProvider(EmbeddedNode.open(Path(chain)))
     except ChainError as error:  # somebody named this file
@@ -115,7 +117,7 @@ def open_store(store: str) -> BlobStore:
     """A store at an IPFS node's address, or in a folder that is one; raises UsageError for any other."""
     if "://" in store:
         return KuboStore(_multiaddr(store))
-    if store.startswith(("/ip4/", "/ip6/", "/dns")):
+    if is_remote(store):
         return KuboStore(store)
     if not (Path(store) / "blocks").is_dir():  # opening an empty folder would make it a store
         raise UsageError(f"There is no store in {store}.", "A store is a folder that holds `blocks`.")
@@ -138,7 +140,8 @@ def _multiaddr(url: str) -> str:
 _PORTS = {"http": 80, "https": 443}
 
 
-def _address(text: str) -> Address:
+def address(text: str) -> Address:
+    """An address that somebody typed. Raises UsageError for none, and for one whose capitals do not fit."""
     if not is_address(text):
         raise UsageError(f"{text!r} is not an address.", "An address is 0x and 40 hexadecimal digits.")
     if is_checksum_formatted_address(text) and not is_checksum_address(f"0x{text.removeprefix('0x')}"):
@@ -146,6 +149,14 @@ def _address(text: str) -> Address:
     return Address(to_checksum_address(text))
 
 
-def _inside(folder: Path, place: str) -> str:
-    """A relative path, seen from the folder; addresses stay as they are."""
-    return place if "://" in place or place.startswith("/") else str(folder / place)
+def inside(folder: Path, place: str) -> str:
+    """A relative path, seen from the folder; addresses of nodes and absolute paths stay as they are."""
+    return place if is_remote(place) or place.startswith("/") else str(folder / place)
+
+
+def is_remote(place: str) -> bool:
+    """Whether a chain or a store is a node's address, and no path."""
+    return "://" in place or place.startswith(_MULTIADDRS)
+
+
+_MULTIADDRS = ("/ip4/", "/ip6/", "/dns")

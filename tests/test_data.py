@@ -5,7 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from clients.data import commitment, encode, inputs, read_csv
+from clients.commitment import commitment
+from clients.data import encode, inputs, read_csv
 from fl.documents import Column, Data
 from fl.errors import UsageError
 

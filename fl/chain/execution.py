@@ -24,6 +24,9 @@ _ERROR_STRING = bytes.fromhex("08c379a0")
 _STIPEND = 2300
 """Gas that a call with value gives on top and that an SSTORE demands (EIP-2200): there, although not used."""
 
+_KEPT = 256
+"""Outputs of calls. Readers ask the same again and again until the next block, or the next second."""
+
 AccessList = tuple[tuple[Address, tuple[int, ...]], ...]
 
 
@@ -45,9 +48,15 @@ def call(snapshot: Snapshot, message: Message, block: BlockId) -> bytes:
     Raises ExecutionReverted, ExecutionFailed, TransactionRejected and BlockNotFound.
     """
     header = _header_for(snapshot, block)
-    computation = _run(snapshot, message, header, _ceiling(message, header))[0]
-    _raise_error(computation)
-    return computation.output
+    outputs, key = snapshot.outputs, (header.hash, message)
+    output = outputs.get(key)
+    if output is None:
+        computation = _run(snapshot, message, header, _ceiling(message, header))[0]
+        _raise_error(computation)
+        if len(outputs) >= _KEPT:
+            outputs.clear()
+        output = outputs[key] = computation.output
+    return output
 
 
 def estimate_gas(snapshot: Snapshot, message: Message, block: BlockId) -> int:

@@ -6,6 +6,7 @@ import inspect
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from pydantic_core import from_json as parse_json  # bounds nesting; the json module overflows the stack
@@ -93,10 +94,15 @@ def _parts(request: object) -> tuple[str, Sequence[object] | Mapping[str, object
 def _invoke(method: Method, subject: object, params: Sequence[object] | Mapping[str, object]) -> Any:
     arguments, named = ((), params) if isinstance(params, Mapping) else (params, {})
     try:
-        bound = inspect.signature(method).bind(subject, *arguments, **named)
+        bound = _signature(method).bind(subject, *arguments, **named)
     except TypeError as error:
         raise InvalidParams(f"wrong parameters: {error}") from None
     return method(*bound.args, **bound.kwargs)
+
+
+@cache
+def _signature(method: Method) -> inspect.Signature:
+    return inspect.signature(method)
 
 
 def _failure(ident: object, error: ChainError) -> Response:

@@ -40,12 +40,20 @@ class MinedReceipt:
     logs: Sequence[Log]
 
 
-class Snapshot:
-    """Reads the chain inside the transaction that `database` is in, and is of no use after it."""
+Outputs = dict[tuple[bytes, object], bytes]
+"""What calls returned, by the hash of the header that they saw and the message."""
 
-    def __init__(self, chain: MiningChain, database: Database) -> None:
+
+class Snapshot:
+    """Reads the chain inside the transaction that `database` is in, and is of no use after it.
+
+    `outputs` may outlive it: a call on the same header returns the same.
+    """
+
+    def __init__(self, chain: MiningChain, database: Database, outputs: Outputs | None = None) -> None:
         self.chain = chain
         self.database = database
+        self.outputs: Outputs = {} if outputs is None else outputs
 
     # --- headers
 

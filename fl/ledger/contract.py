@@ -189,6 +189,10 @@ class Web3Ledger(Ledger):
         checked("replacementDigest", (old, new, profile))
         return self._sign(signing.replacement(self.chain_id, self.contract, old, new, profile))
 
+    def sign_introduction(self, task: int, run: int, node: int) -> bytes:
+        trainer = Address(self._account().address)
+        return self._sign(signing.introduction(self.chain_id, self.contract, trainer, task, run, node))
+
     # --- reading
 
     def confirmed(self) -> Ledger:
@@ -239,7 +243,7 @@ class Web3Ledger(Ledger):
 
     def history(self, task: int, since: int = 0) -> tuple[Event, ...]:
         names = events.topics(events.TASK_EVENTS)
-        first = max(since, self.task(task).created_at)
+        first = since or self.task(task).created_at
         found = self._scan([list(names), task.to_bytes(32, "big")], first)
         return tuple(self._event(names, log) for log in found)
 

@@ -154,6 +154,10 @@ class Ledger(Protocol):
         """What `replace` takes from the payee: 65 bytes over `Replacement(old, next, profile)`."""
         ...
 
+    def sign_introduction(self, task: int, run: int, node: int) -> bytes:
+        """What tells a run's aggregator which node is this account's: 65 bytes over `Introduction(…)`."""
+        ...
+
     # --- reading
 
     def confirmed(self) -> Ledger:

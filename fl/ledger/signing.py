@@ -27,6 +27,14 @@ _REPLACEMENT = {
         {"name": "profile", "type": "bytes32"},
     ]
 }
+_INTRODUCTION = {
+    "Introduction": [
+        {"name": "trainer", "type": "address"},
+        {"name": "task", "type": "uint256"},
+        {"name": "run", "type": "uint64"},
+        {"name": "node", "type": "uint64"},
+    ]
+}
 
 
 NAME, VERSION = "fedledger", "1"
@@ -47,6 +55,17 @@ def replacement(
     """`Replacement(address old,address next,bytes32 profile)` of one federation."""
     message = {"old": old, "next": new, "profile": profile}
     return encode_typed_data(_domain(chain_id, contract), _REPLACEMENT, message)
+
+
+def introduction(
+    chain_id: int, contract: Address, trainer: Address, task: int, run: int, node: int
+) -> SignableMessage:
+    """`Introduction(address trainer,uint256 task,uint64 run,uint64 node)`: which Flower node is whose.
+
+    No contract takes it: a run's aggregator does, and `run` and `node` keep it from serving twice.
+    """
+    message = {"trainer": trainer, "task": task, "run": run, "node": node}
+    return encode_typed_data(_domain(chain_id, contract), _INTRODUCTION, message)
 
 
 def sign(message: SignableMessage, account: LocalAccount) -> bytes:

@@ -9,7 +9,7 @@ import pytest
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, Metadata, RecordDict
 
 from clients import app
-from clients.data import commitment
+from clients.commitment import commitment
 from clients.mod import STATE
 from clients.node import open_site
 from fl.chain.node import EmbeddedNode

@@ -203,6 +203,10 @@ class MemoryLedger(Ledger):
         checked("replacementDigest", (old, new, profile))
         return self._sign(signing.replacement(self.chain_id, self.contract, old, new, profile))
 
+    def sign_introduction(self, task: int, run: int, node: int) -> bytes:
+        trainer = Address(self._account().address)
+        return self._sign(signing.introduction(self.chain_id, self.contract, trainer, task, run, node))
+
     # --- reading
 
     def confirmed(self) -> Ledger:

@@ -184,6 +184,7 @@ def test_a_ledger_without_an_account_only_reads(world):
     for call in (
         lambda: world.nobody.withdraw(world.address("ada")),
         lambda: world.nobody.sign_submission(1, 1, bytes(32)),
+        lambda: world.nobody.sign_introduction(1, 1, 1),
     ):
         with pytest.raises(UsageError, match="only reads"):
             call()
