@@ -2,19 +2,32 @@
 
 It does no I/O of its own and knows no clock: content comes through `read`, the rule and the utility are
 functions, and the same facts give the same bytes on every machine.
+
+Everything is read once. What was accepted is put aside in a temporary file, from which rule and utility get
+it tensor by tensor, so a store that stops serving in the meantime changes nothing. Of a model of floats, and
+beside a few tensors, a decision holds at most so many, the base and the rule's memory among them:
+
+- 3 while it checks: the base, and one update sealed and opened
+- 3 under FedAvg, FedProx, FedMedian and FedTrimmedAvg: the base, the new weights, and a copy of these
+- 4 under FedAvgM (7 with momentum), 6 under QFedAvg, 10 under FedYogi and FedAdagrad, 12 under FedAdam
+- 1 and 2 for every update under Krum, MultiKrum and Bulyan, which compare updates with each other
+- 4 and 1 for every update where coalitions are measured: for Shapley values, and for a guard
+
+and one for every update on the disk. An integer tensor counts as float64 where it is averaged.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from aggregator import scoring
 from aggregator.sizes import Sizes
+from aggregator.spool import Spool
 from aggregator.types import (
     Aggregate,
     Closed,
@@ -28,8 +41,9 @@ from aggregator.types import (
 )
 from aggregator.verdicts import Checked, Yardstick, check
 from fl import agreement, weights
-from fl.documents import Claims, Line, Manifest, Reference, Terms, Verdict
-from fl.errors import DocumentError, UsageError, WeightsError
+from fl.documents import Line, Manifest, Reference, Terms, Verdict
+from fl.errors import DocumentError, StoreUnavailable, UsageError, WeightsError
+from fl.fields import Claims
 from fl.ledger.types import UNAVAILABLE, Address, Entry
 from fl.store.layout import cid_of
 
@@ -73,14 +87,15 @@ def decide(facts: Facts, rule: Rule, utility: Utility, read: Read) -> Closed | F
     """Decide a round: verdicts, then shares, then the aggregate.
 
     A bad update never raises: it gets its verdict. Raises WeightsError only when the base itself is no
-    weights of these terms.
+    weights of these terms, and StoreUnavailable when the temporary folder fails.
     """
     yardstick = facts.yardstick
-    checked = examine(facts.submissions, yardstick, read, facts.hindsight)
-    try:
-        return _close(facts, checked, yardstick.base_arrays, rule, utility)
-    except _NoModel as failure:
-        return Failed(failure.reason, tuple(one.line(0) for one in checked))
+    with Spool() as spool:
+        checked = examine(facts.submissions, yardstick, read, facts.hindsight, spool)
+        try:
+            return _close(facts, checked, yardstick.base_arrays, rule, utility)
+        except _NoModel as failure:
+            return Failed(failure.reason, tuple(one.line(0) for one in checked))
 
 
 class _NoModel(Exception):
@@ -92,16 +107,24 @@ class _NoModel(Exception):
 
 
 def examine(
-    submissions: Sequence[Submission], yardstick: Yardstick, read: Read, hindsight: Hindsight
+    submissions: Sequence[Submission], yardstick: Yardstick, read: Read, hindsight: Hindsight, spool: Spool
 ) -> list[Checked]:
-    """Give every submission its verdict, in chain order, reading one update at a time."""
+    """Give every submission its verdict, in chain order; one update at a time, then it is put aside."""
     checked: list[Checked] = []
     for submission in submissions:
         if submission in hindsight.denied:
             checked.append(Checked(submission, Verdict.UNAVAILABLE, UNAVAILABLE))
         else:
-            checked.append(check(submission, yardstick, read, digests(checked, hindsight)))
+            seen = digests(checked, hindsight)
+            checked.append(_put_aside(check(submission, yardstick, read, seen), spool))
     return checked
+
+
+def _put_aside(checked: Checked, spool: Spool) -> Checked:
+    if checked.update is None:
+        return checked
+    arrays = spool.put_arrays(checked.update.arrays)
+    return replace(checked, update=replace(checked.update, arrays=arrays))
 
 
 def digests(checked: Sequence[Checked], hindsight: Hindsight) -> frozenset[bytes]:
@@ -168,6 +191,8 @@ def _apply(rule: Rule, base: weights.Arrays, chosen: Sequence[Update], facts: Fa
     try:
         aggregate = rule(base, chosen, facts.state, facts.index)
         finite = aggregate is None or weights.all_finite(aggregate.arrays)
+    except StoreUnavailable:  # the temporary folder's failure is not the rule's
+        raise
     except Exception as error:  # a strategy is somebody else's code: its failure ends the round, no more
         raise _NoModel("rule_error") from error
     if aggregate is None:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from aggregator.decision import Facts, decide
-from aggregator.reading import PatientReader
+from aggregator.reading import PatientReader, Source
 from aggregator.record import Record, Round
+from aggregator.spool import Spool
 from aggregator.types import Closed, Failed, Rule, Utility
 from fl.canonical import MAX_DOCUMENT_BYTES
 from fl.documents import Receipt, Verdict
@@ -24,8 +25,8 @@ REMINDERS = 4
 class Content:
     """What was read of a round's submissions: every receipt; update and details of what was accepted."""
 
-    receipts: tuple[bytes, ...] = ()
-    accepted: tuple[bytes, ...] = ()
+    receipts: tuple[Source, ...] = ()
+    accepted: tuple[Source, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,8 @@ class Deliberation:
     utility: Utility
     remind: Callable[[], None]
 
-    def on(self, round_: Round, task: Task) -> tuple[Closed | Failed, Content]:
-        """Decide a sealed round; also what was read for it.
+    def on(self, round_: Round, task: Task, spool: Spool) -> tuple[Closed | Failed, Content]:
+        """Decide a sealed round; also what was read for it, which can be had while the spool is open.
 
         A round that nobody could decide fails: so a predecessor that lost the base, or a manifest, does not
         stop the task for good.
@@ -52,7 +53,8 @@ class Deliberation:
         patience = task.deadline + max(task.close_window * 3 // 4, early + 1)
         try:
             facts = self._facts(round_, patience)
-            reader = PatientReader(self.record, self.now, patience, task.close_by(), len(round_.submissions))
+            submissions = len(round_.submissions)
+            reader = PatientReader(self.record, self.now, patience, task.close_by(), submissions, spool)
             decision = self._decide(facts, reader)
         except (StoreError, DocumentError, WeightsError):
             return Failed("undecidable"), Content()
@@ -94,7 +96,7 @@ class Deliberation:
             self.wait(now + max(1, (until - now) // 2), reader.retry)
 
 
-def _receipts(round_: Round, reader: PatientReader) -> Iterator[bytes]:
+def _receipts(round_: Round, reader: PatientReader) -> Iterator[Source]:
     """The receipts of a round that were read."""
     for event in round_.submissions:
         receipt = reader.kept(Cid.of_document(event.receipt), MAX_DOCUMENT_BYTES)
@@ -102,11 +104,11 @@ def _receipts(round_: Round, reader: PatientReader) -> Iterator[bytes]:
             yield receipt
 
 
-def _accepted(decision: Closed | Failed, reader: PatientReader) -> Iterator[bytes]:
+def _accepted(decision: Closed | Failed, reader: PatientReader) -> Iterator[Source]:
     """The updates and details that were accepted."""
     for line in decision.manifest.submissions if isinstance(decision, Closed) else ():
-        receipt = reader.kept(Cid.of_document(bytes.fromhex(line.receipt)), MAX_DOCUMENT_BYTES)
-        if receipt is not None and line.verdict is Verdict.ACCEPTED:
+        if line.verdict is Verdict.ACCEPTED:
+            receipt = reader.read(Cid.of_document(bytes.fromhex(line.receipt)), MAX_DOCUMENT_BYTES)
             said = Receipt.decode(receipt)
             contents = (reader.kept(one.parsed(), one.size) for one in (said.update, said.details))
             yield from (content for content in contents if content is not None)

@@ -7,10 +7,15 @@ run, and because the in-process grid is no run that Flower knows of.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
 
-from flwr.app import DEFAULT_TTL, Message, Metadata, RecordDict
+import numpy as np
+from flwr.app import DEFAULT_TTL, Array, ArrayRecord, Message, Metadata, RecordDict, UserConfig
+from flwr.common.config import get_fused_config_from_dir, get_project_config, parse_config_args
 from flwr.supercore.run import Run
 from flwr.supercore.task_identity import TaskIdentity
 
@@ -21,10 +26,15 @@ __all__ = [
     "Run",
     "adopt_identity",
     "as_reply",
+    "components_of",
     "empty_run",
+    "lazy_record",
     "quiet",
+    "run_config_of",
     "stamp",
 ]
+
+_Array = np.ndarray[Any, Any]
 
 SERVER_NODE = 1
 """The node id under which Flower's own server sends."""
@@ -67,6 +77,38 @@ def as_reply(content: RecordDict, node: int) -> Message:
     return message
 
 
+def lazy_record(
+    arrays: Mapping[str, _Array], like: Mapping[str, _Array], *, copied: bool = False
+) -> ArrayRecord:
+    """A record whose arrays are read from `arrays` each time they are asked for, in place of a copy as bytes.
+
+    `like` gives their order, dtypes and shapes. Strategies do their arithmetic on what `numpy` gives, so one
+    that looks at one array after the other holds one. What it changes in place must be `copied`.
+    """
+
+    def read(name: str) -> _Array:
+        return arrays[name].copy() if copied else arrays[name]
+
+    record = ArrayRecord()
+    for name, array in like.items():  # given a dict, it would make arrays of its own, with the bytes
+        record[name] = _LazyArray(array, partial(read, name))
+    return record
+
+
+class _LazyArray(Array):
+    def __init__(self, like: _Array, read: Callable[[], _Array]) -> None:
+        # without Flower's own, which sets `data`
+        self.dtype, self.shape, self.stype = str(like.dtype), like.shape, "numpy.ndarray"
+        self._read = read
+
+    def numpy(self) -> _Array:
+        return self._read()
+
+    @property
+    def data(self) -> bytes:  # type: ignore[override]  # nothing sets it
+        return Array(self.numpy()).data
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keep Flower's strategies from logging each call; warnings still come through."""
@@ -77,3 +119,21 @@ def quiet() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(before)
+
+
+def components_of(folder: Path) -> dict[str, str]:
+    """References to an app's `serverapp` and `clientapp`, as its pyproject.toml has them.
+
+    Raises OSError or ValueError for a folder that is no Flower app.
+    """
+    config: dict[str, Any] = get_project_config(folder)
+    components: dict[str, str] = config["tool"]["flwr"]["app"]["components"]
+    return components
+
+
+def run_config_of(folder: Path, changes: Sequence[str]) -> UserConfig:
+    """An app's run configuration, changed as `flwr run -c` does.
+
+    Raises OSError, ValueError or click's ClickException for changes that are none.
+    """
+    return get_fused_config_from_dir(folder, parse_config_args(list(changes)))

@@ -10,6 +10,7 @@ data valuation for federated learning" (2020).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from math import factorial
 
@@ -60,7 +61,8 @@ def coalition(mask: int, updates: Sequence[Update], base: weights.Arrays) -> wei
 
 
 def measure(updates: Sequence[Update], base: weights.Arrays, utility: Utility) -> Table:
-    """Evaluate every coalition."""
+    """Evaluate every coalition. Holds all updates, and three models more for the coalition's own."""
+    updates = [replace(update, arrays=dict(update.arrays)) for update in updates]
     return {mask: utility(mask, coalition(mask, updates, base)) for mask in range(2 ** len(updates))}
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fl.documents import Announcement, Line, Manifest
 from fl.ledger.types import Address, Entry
 from fl.store.cid import Cid
-from fl.weights import Arrays
+from fl.weights import Array, Arrays
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,14 @@ class Submission:
 
 @dataclass(frozen=True)
 class Update:
-    """A checked update: arrays in the terms' order, listed metrics only."""
+    """A checked update: arrays in the terms' order, listed metrics only.
+
+    In a decision, `arrays` reads a tensor each time it is asked for one, and holds none: whoever needs many
+    at once makes a dict of it. It ends with the decision.
+    """
 
     trainer: Address
-    arrays: Arrays
+    arrays: Mapping[str, Array]
     examples: int
     metrics: Mapping[str, float]
 

@@ -40,14 +40,19 @@ class Yardstick:
     base: bytes
     earlier: AbstractSet[bytes]
     base_arrays: weights.Arrays = field(init=False)
+    base_digest: bytes = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "base_arrays", weights.decode(self.base, self.terms.order))
+        object.__setattr__(self, "base_digest", sha256(self.base))
 
 
 @dataclass(frozen=True)
 class Checked:
-    """A verdict with what it was reached on; `update` only where it is `accepted`."""
+    """A verdict with what it was reached on; `update` only where it is `accepted`.
+
+    `check` gives an update whose arrays are views on what it decrypted, so holding it holds a model.
+    """
 
     submission: Submission
     verdict: Verdict
@@ -127,11 +132,12 @@ class _Examination:
     def run(self) -> Update:
         receipt = self._bound_receipt()
         sealed_update, sealed_details = self._content(receipt.update), self._content(receipt.details)
-        update = self._opened_update(receipt, sealed_update)
+        update, digest = self._opened_update(receipt, sealed_update)
+        del sealed_update  # as large as a model
         details_bytes = self._opened_details(receipt, sealed_details)
-        self.digest = sha256(update)
+        self.digest = digest
         details, examples = self._honest_details(details_bytes)
-        arrays = self._sound_update(update)
+        arrays = self._sound_update(update, digest)
         listed = {metric.name: float(details.metrics[metric.name]) for metric in self.terms.metrics}
         return Update(self.submission.trainer, arrays, examples, listed)
 
@@ -157,7 +163,7 @@ class _Examination:
         return {verdict for verdict, unheard in never.items() if unheard}
 
     def _update_alone(self, receipt: Receipt) -> None:
-        self._sound_update(self._opened_update(receipt, self._content(receipt.update)))
+        self._sound_update(*self._opened_update(receipt, self._content(receipt.update)))
 
     def _details_alone(self, receipt: Receipt) -> None:
         self._honest_details(self._opened_details(receipt, self._content(receipt.details)))
@@ -178,10 +184,10 @@ class _Examination:
         self._budget(details)
         return details, examples
 
-    def _sound_update(self, update: bytes) -> weights.Arrays:
+    def _sound_update(self, update: bytes, digest: bytes) -> weights.Arrays:
         arrays = self._tensors(update)
         self._values(arrays)
-        self._originality(sha256(update))
+        self._originality(digest)
         return arrays
 
     def _receipt(self) -> Receipt:
@@ -230,14 +236,15 @@ class _Examination:
             raise _Refusal(Verdict.BAD_CONTENT)
         return data
 
-    def _opened_update(self, receipt: Receipt, sealed: bytes) -> bytes:
+    def _opened_update(self, receipt: Receipt, sealed: bytes) -> tuple[bytes, bytes]:
+        """The update and its digest."""
         key = bytes.fromhex(receipt.key)
         with _unreadable():
             update = sealing.open_update(key, sealed, self._additional_data())
-        committed = sealing.commitment(self.submission.trainer, key, sha256(update))
-        if committed.hex() != receipt.commitment:
+        digest = sha256(update)
+        if sealing.commitment(self.submission.trainer, key, digest).hex() != receipt.commitment:
             raise _Refusal(Verdict.UNREADABLE)
-        return update
+        return update, digest
 
     def _opened_details(self, receipt: Receipt, sealed: bytes) -> bytes:
         with _unreadable():
@@ -295,7 +302,7 @@ class _Examination:
                 raise _Refusal(Verdict.OUT_OF_RANGE)
 
     def _originality(self, digest: bytes) -> None:
-        if digest == sha256(self.yardstick.base):
+        if digest == self.yardstick.base_digest:
             raise _Refusal(Verdict.NO_CHANGE)
         if digest in self.yardstick.earlier:
             raise _Refusal(Verdict.REPLAYED)

@@ -1,7 +1,9 @@
 """Weights: arrays ↔ safetensors bytes, the header comparison, and arithmetic with the same bits everywhere.
 
 A weights file is named by the SHA-256 of its bytes, so equal arrays must give equal bytes: no metadata,
-arrays C-contiguous. The format is https://github.com/huggingface/safetensors (header size, JSON, data).
+arrays C-contiguous, and tensors in the order in which the safetensors library writes them. The format is
+https://github.com/huggingface/safetensors (header size, JSON, data). Both directions are done here, because
+models are large: writing makes no copy but the file, and what is read are views on the file.
 """
 
 from __future__ import annotations
@@ -9,12 +11,10 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
 
 from fl.canonical import check_depth
 from fl.errors import DocumentError, WeightsError
@@ -27,24 +27,29 @@ MAX_HEADER_BYTES = 1024 * 1024
 """More than the tensors that terms of 256 KiB can list need; parsing takes some 25 times as much memory."""
 
 DTYPES: Mapping[str, np.dtype[Any]] = {
-    "F16": np.dtype(np.float16),
-    "F32": np.dtype(np.float32),
-    "F64": np.dtype(np.float64),
+    "BOOL": np.dtype(np.bool_),
+    "U8": np.dtype(np.uint8),
     "I8": np.dtype(np.int8),
     "I16": np.dtype(np.int16),
-    "I32": np.dtype(np.int32),
-    "I64": np.dtype(np.int64),
-    "U8": np.dtype(np.uint8),
     "U16": np.dtype(np.uint16),
+    "F16": np.dtype(np.float16),
+    "I32": np.dtype(np.int32),
     "U32": np.dtype(np.uint32),
+    "F32": np.dtype(np.float32),
+    "F64": np.dtype(np.float64),
+    "I64": np.dtype(np.int64),
     "U64": np.dtype(np.uint64),
-    "BOOL": np.dtype(np.bool_),
 }
-"""The dtypes that terms may name, as safetensors spells them."""
+"""The dtypes that terms may name, as safetensors spells them, in its order: a file begins with the last."""
 
 _METADATA = "__metadata__"
 _SIZE_BYTES = 8
+_ALIGNMENT = 8
+_MAX_AXES = 64
+"""What numpy can hold."""
+
 _BLOCK = 1 << 20
+_RANKS = {name: rank for rank, name in enumerate(DTYPES)}
 
 
 def digest(data: bytes) -> bytes:
@@ -60,12 +65,25 @@ def encode(arrays: Mapping[str, Array]) -> bytes:
 
     Raises WeightsError for a dtype that terms cannot name.
     """
-    for name, array in arrays.items():
-        dtype_name(array, name)
+    dtypes = {name: dtype_name(array, name) for name, array in arrays.items()}
     if _METADATA in arrays:
         raise WeightsError(f"No tensor can be called {_METADATA}: safetensors keeps that name for itself.")
+    order = sorted(arrays, key=lambda name: (-_RANKS[dtypes[name]], name))
+    entries, end = {}, 0
+    for name in order:
+        start, end = end, end + arrays[name].nbytes
+        shape = list(arrays[name].shape)
+        entries[name] = {"dtype": dtypes[name], "shape": shape, "data_offsets": [start, end]}
+    text = json.dumps(entries, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+    text += b" " * (-len(text) % _ALIGNMENT)
+    plain = (_plain(arrays[name]) for name in order)
+    return b"".join([len(text).to_bytes(_SIZE_BYTES, "little"), text, *plain])
+
+
+def _plain(array: Array) -> memoryview:
+    """The bytes that a file has for an array; a copy only where memory holds others."""
     # asarray, because ascontiguousarray makes a scalar one-dimensional
-    return bytes(save({name: np.asarray(array, order="C") for name, array in arrays.items()}))
+    return np.asarray(array, array.dtype.newbyteorder("<"), order="C").data
 
 
 def dtype_name(array: Array, name: str = "array") -> str:
@@ -97,30 +115,40 @@ def same_header(base: bytes, update: bytes) -> bool:
     return len(base) == len(update) and update.startswith(header(base))
 
 
+def names(data: bytes) -> tuple[str, ...]:
+    """The tensors of a weights file, as its header lists them. Raises WeightsError for no such header."""
+    return tuple(_entries(header(data)[_SIZE_BYTES:]))
+
+
 def decode(data: bytes, order: Sequence[str]) -> Arrays:
     """Read safetensors into arrays in `order`, which must name exactly the tensors that are there.
 
-    Raises WeightsError: no safetensors, metadata, other names, a dtype that terms cannot name (BF16), a
-    boolean that is neither 0 nor 1.
+    The arrays are read-only views on `data`: whoever changes one makes a copy. Raises WeightsError: no
+    safetensors, metadata, other names, a dtype that terms cannot name (BF16), a boolean that is neither 0
+    nor 1.
     """
-    entries = _entries(header(data)[_SIZE_BYTES:])
+    raw = header(data)
+    entries = _entries(raw[_SIZE_BYTES:])
     if len(entries) != len(order) or set(entries) != set(order):
         raise WeightsError("These weights hold other tensors than the terms list.")
-    for name, entry in entries.items():
-        _check_dtype(name, entry)
-    try:
-        found = load(data)
-    except (SafetensorError, ValueError, OverflowError) as error:  # the latter: shapes that numpy cannot hold
-        raise WeightsError(f"These weights are not valid safetensors: {str(error)!r:.100}") from error
-    for name in order:
-        _check_booleans(name, found[name])
-    return {name: found[name] for name in order}
+    tensors = {name: _tensor(name, entry) for name, entry in entries.items()}
+    _check_whole(tensors, len(data) - len(raw))
+    return {name: _view(name, tensors[name], data, len(raw)) for name in order}
+
+
+class _Tensor(NamedTuple):
+    """An entry of a header; offsets count from the end of the header."""
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    start: int
+    stop: int
 
 
 def _entries(raw: bytes) -> dict[str, object]:
     try:
         check_depth(raw)
-        value = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique)
+        value = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_int=_natural)
     except (ValueError, DocumentError) as error:  # bad UTF-8, bad JSON, a key twice, nested too deep
         raise WeightsError(f"The header of these weights is not JSON: {error}") from error
     if not isinstance(value, dict):
@@ -137,17 +165,47 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return found
 
 
-def _check_dtype(name: str, entry: object) -> None:
+def _natural(text: str) -> int:
+    if text.startswith("-"):
+        raise ValueError("it has a number below zero")
+    return int(text)
+
+
+def _tensor(name: str, entry: object) -> _Tensor:
     spelled = entry.get("dtype") if isinstance(entry, dict) else None
     if not isinstance(spelled, str) or spelled not in DTYPES:
         raise WeightsError(
             f"Tensor {name!r:.100} has the dtype {spelled!r:.50}; weights hold {', '.join(DTYPES)}."
         )
+    match entry:
+        case {"shape": [*shape], "data_offsets": [start, stop], **more} if more.keys() == {"dtype"}:
+            if len(shape) <= _MAX_AXES and all(type(number) is int for number in (*shape, start, stop)):
+                return _Tensor(DTYPES[spelled].newbyteorder("<"), tuple(shape), start, stop)
+    raise WeightsError(f"The header of these weights does not describe tensor {name!r:.100}.")
 
 
-def _check_booleans(name: str, array: Array) -> None:
-    if array.dtype.kind == "b" and (array.view(np.uint8) > 1).any():  # what such a one is, numpy leaves open
+def _check_whole(tensors: Mapping[str, _Tensor], size: int) -> None:
+    """Every byte after the header belongs to exactly one tensor."""
+    end = 0
+    for name, tensor in sorted(tensors.items(), key=lambda item: (item[1].start, item[1].stop)):
+        start, end = end, end + math.prod(tensor.shape) * tensor.dtype.itemsize
+        if (tensor.start, tensor.stop) != (start, end):
+            raise WeightsError(f"Tensor {name!r:.100} does not lie where the one before it ends.")
+    if end != size:
+        raise WeightsError(f"These weights have {size} bytes of tensors; their header speaks of {end}.")
+
+
+def _view(name: str, tensor: _Tensor, data: bytes, offset: int) -> Array:
+    try:
+        array: Array = np.ndarray(tensor.shape, tensor.dtype, buffer=data, offset=offset + tensor.start)
+    except (ValueError, OverflowError) as error:  # no elements, but more than numpy can count along an axis
+        raise WeightsError(f"Tensor {name!r:.100} has a shape that no array can have.") from error
+    if array.dtype.kind == "b" and array.view(np.uint8).max(initial=0) > 1:  # numpy leaves open what it is
         raise WeightsError(f"Tensor {name!r} has a boolean that is neither 0 nor 1.")
+    if not array.flags.aligned:  # the header has a length of its own: slow, and not for everybody's code
+        array = array.copy()
+    array.setflags(write=False)
+    return array
 
 
 # --- back to the base's dtypes
@@ -156,8 +214,9 @@ def _check_booleans(name: str, array: Array) -> None:
 def cast_like(arrays: Mapping[str, Array], base: Mapping[str, Array]) -> Arrays:
     """Give `arrays` the dtypes and the order of `base`: strategies turn most of them into float64.
 
-    Into integers and booleans: half to even, saturating. Raises WeightsError for other names or shapes, for
-    what is no real number, and for NaN or infinity where an integer is due.
+    Into integers and booleans: half to even, saturating. What has its dtype already is not copied. Raises
+    WeightsError for other names or shapes, for what is no real number, and for NaN or infinity where an
+    integer is due.
     """
     _check_alike(arrays, base)
     return {name: _cast(name, arrays[name], like.dtype) for name, like in base.items()}
@@ -174,6 +233,8 @@ def _check_alike(arrays: Mapping[str, Array], base: Mapping[str, Array]) -> None
 def _cast(name: str, array: Array, dtype: np.dtype[Any]) -> Array:
     if array.dtype.kind not in "biuf":
         raise WeightsError(f"Tensor {name!r} has dtype {array.dtype}, which is no real number.")
+    if array.dtype == dtype:
+        return array
     if dtype.kind == "f":
         with np.errstate(over="ignore"):  # beyond the range is infinite, which the caller refuses
             return array.astype(dtype)
@@ -211,13 +272,22 @@ def _saturate_floats(rounded: Array, low: int, high: int, dtype: np.dtype[Any]) 
 
 def all_finite(arrays: Mapping[str, Array]) -> bool:
     """Whether no element is NaN or infinite."""
-    return all(bool(np.isfinite(array).all()) for array in arrays.values())
+    return all(bool(np.isfinite(block).all()) for array in arrays.values() for block in _blocks(array))
 
 
 def within(array: Array, low: float | None, high: float | None) -> bool:
     """Whether every element lies in [low, high]; None is no bound. NaN lies in no bounds."""
-    above = low is None or bool((array >= low).all())
-    return above and (high is None or bool((array <= high).all()))
+    return all(
+        (low is None or bool((block >= low).all())) and (high is None or bool((block <= high).all()))
+        for block in _blocks(array)
+    )
+
+
+def _blocks(array: Array) -> Iterator[Array]:
+    """An array's elements in C order, 2^20 at a time: what is asked of a block takes little memory."""
+    elements = array.reshape(-1)
+    for start in range(0, elements.size, _BLOCK):
+        yield elements[start : start + _BLOCK]
 
 
 def largest_difference(update: Mapping[str, Array], base: Mapping[str, Array]) -> float:
@@ -239,33 +309,30 @@ def difference_norm(update: Mapping[str, Array], base: Mapping[str, Array]) -> f
 
 
 def _block_values(
-    update: Mapping[str, Array],
-    base: Mapping[str, Array],
-    measure: Callable[[Array], Array],
-    join: Callable[[Array, Array], Array],
+    update: Mapping[str, Array], base: Mapping[str, Array], measure: np.ufunc, join: np.ufunc
 ) -> Array:
     # an infinite difference is beyond every limit, as it should be
     with np.errstate(over="ignore", invalid="ignore"):
-        values = [_pairwise(measure(block), join) for block in _differences(update, base)]
+        values = [_pairwise(measure(block, out=block), join) for block in _differences(update, base)]
     return np.array(values, np.float64)
 
 
 def _differences(update: Mapping[str, Array], base: Mapping[str, Array]) -> Iterator[Array]:
     _check_alike(update, base)
     for name, like in base.items():
-        ours, theirs = update[name].reshape(-1), like.reshape(-1)
-        for start in range(0, ours.size, _BLOCK):
-            block = slice(start, start + _BLOCK)
-            yield ours[block].astype(np.float64) - theirs[block].astype(np.float64)
+        for ours, theirs in zip(_blocks(update[name]), _blocks(like), strict=True):
+            yield np.subtract(ours, theirs, dtype=np.float64)
 
 
-def _pairwise(values: Array, join: Callable[[Array, Array], Array]) -> float:
-    """Join float64 values by halving a zero-padded array: a fixed order, unlike a library's own sum."""
+def _pairwise(values: Array, join: np.ufunc) -> float:
+    """Join float64 values by halving a zero-padded array: a fixed order, unlike a library's own sum.
+
+    `values` is written over.
+    """
     size = 1 << max(0, len(values) - 1).bit_length()
-    padded = np.zeros(size, np.float64)
-    padded[: len(values)] = values
+    padded = values if len(values) == size else np.pad(values, (0, size - len(values)))
     with np.errstate(over="ignore"):
         while size > 1:
             size //= 2
-            padded = join(padded[:size], padded[size:])
+            join(padded[:size], padded[size : 2 * size], out=padded[:size])
     return float(padded[0])

@@ -2,12 +2,14 @@ import hashlib
 import json
 import math
 import struct
+import tracemalloc
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from safetensors.numpy import save
 
 from fl.errors import WeightsError
 from fl.weights import (
@@ -24,12 +26,22 @@ from fl.weights import (
     within,
 )
 
+MIB = 1 << 20
 INTEGERS = [name for name in DTYPES if name[0] in "IU"]
 shapes = hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4)
 arrays = st.sampled_from(list(DTYPES.values())).flatmap(lambda dtype: hnp.arrays(dtype, shapes))
 named = st.dictionaries(
     st.text(min_size=1, max_size=8).filter(lambda s: s != "__metadata__"), arrays, max_size=4
 )
+
+
+def most_held(action):
+    """What `action` gives, and the most memory that it held at once."""
+    tracemalloc.start()
+    try:
+        return action(), tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 def raw(entries, body=b""):
@@ -78,8 +90,27 @@ def test_the_bytes_are_safetensors_without_metadata():
     assert data[8 + size :] == struct.pack("<f", 1.0)
 
 
-def test_decoded_arrays_can_be_written_to():
-    decode(encode({"a": np.zeros(2)}), ["a"])["a"][0] = 1
+@given(named)
+def test_the_bytes_are_those_of_the_safetensors_library(state):
+    assert encode(state) == save({name: np.asarray(array, order="C") for name, array in state.items()})
+
+
+@given(named)
+def test_decoded_arrays_are_read_only_views_on_the_file(state):
+    data = encode(state)
+    for array in decode(data, list(state)).values():
+        assert array.flags.aligned
+        assert not array.flags.writeable
+        assert array.size == 0 or np.shares_memory(array, np.frombuffer(data, np.uint8))
+
+
+@pytest.mark.parametrize("padding", range(8))
+def test_a_header_of_any_length_gives_arrays_that_everybody_can_use(padding):
+    text = json.dumps({"a": entry("F64", (2,), (0, 16))}).encode() + b" " * padding
+    found = decode(raw(text, struct.pack("<2d", 1, 2)), ["a"])["a"]
+    assert found.tolist() == [1, 2]
+    assert found.flags.aligned
+    assert not found.flags.writeable
 
 
 @pytest.mark.parametrize("dtype", [np.complex64, object, "datetime64[s]", "U3"])
@@ -95,6 +126,14 @@ def test_a_tensor_cannot_pose_as_metadata():
 
 def test_the_digest_is_sha256_of_the_file():
     assert digest(b"abc") == hashlib.sha256(b"abc").digest()
+
+
+def test_writing_and_reading_a_model_copies_it_once_and_not_at_all():
+    model = {"a": np.ones(8 * MIB, np.float32), "b": np.ones((2, MIB), np.float16)}
+    data, most = most_held(lambda: encode(model))
+    assert len(data) <= most < len(data) + MIB
+    _, most = most_held(lambda: decode(data, ["b", "a"]))
+    assert most < MIB
 
 
 # --- what is not weights
@@ -132,6 +171,17 @@ def test_a_header_that_cannot_be_is_refused(data):
         raw({"a": entry(shape=(2**63, 2**63))}, b"\0" * 4),
         raw({"a": entry(shape=(0, 2**63), offsets=(0, 0))}),
         raw({"a": entry(shape=(-1,))}, b"\0" * 4),
+        raw({"a": entry(shape=(-1, -1))}, b"\0" * 4),
+        raw(json.dumps({"a": entry()}).replace("[0, ", "[-0, ").encode(), b"\0" * 4),
+        raw({"a": entry(shape=(1.0,))}, b"\0" * 4),
+        raw({"a": entry(shape=(True,))}, b"\0" * 4),
+        raw({"a": entry(shape=(2**40, 2**40, 0), offsets=(0, 0))}),
+        raw({"a": entry(shape=[1] * 65)}, b"\0" * 4),
+        raw({"a": entry(offsets=(0, 4, 8))}, b"\0" * 8),
+        raw({"a": entry(offsets=(4, 0))}, b"\0" * 4),
+        raw({"a": {"dtype": "F32", "shape": [1]}}, b"\0" * 4),
+        raw({"a": entry() | {"more": 1}}, b"\0" * 4),
+        raw({"a": entry() | {"shape": {"0": 1}}}, b"\0" * 4),
         raw({"a": entry("BOOL", (2,), (0, 2))}, b"\1\2"),
         raw({"a": entry()}, b"\0" * 3),
         raw({"a": entry()}, b"\0" * 5),
@@ -144,6 +194,15 @@ def test_a_malformed_file_is_refused(data):
         decode(data, ["a"])
 
 
+@pytest.mark.parametrize(
+    "offsets", [((0, 4), (0, 4)), ((0, 4), (2, 6)), ((0, 4), (8, 12)), ((4, 8), (8, 12))]
+)
+def test_tensors_that_overlap_or_leave_bytes_out_are_refused(offsets):
+    entries = {name: entry(offsets=own) for name, own in zip("ab", offsets, strict=True)}
+    with pytest.raises(WeightsError, match="where the one before it ends"):
+        decode(raw(entries, b"\0" * max(offsets)[1]), ["a", "b"])
+
+
 def test_metadata_is_refused_even_where_it_looks_like_a_listed_tensor():
     data = raw({"a": entry(), "__metadata__": {"dtype": "F32"}}, b"\0" * 4)
     with pytest.raises(WeightsError, match="metadata"):
@@ -151,7 +210,7 @@ def test_metadata_is_refused_even_where_it_looks_like_a_listed_tensor():
 
 
 def test_bfloat16_is_refused_with_a_sentence():
-    with pytest.raises(WeightsError, match="'BF16'; weights hold F16"):
+    with pytest.raises(WeightsError, match="'BF16'; weights hold BOOL"):
         decode(raw({"a": entry("BF16", offsets=(0, 2))}, b"\0\0"), ["a"])
 
 
@@ -243,6 +302,14 @@ def test_other_names_or_shapes_than_the_base_are_refused(arrays):
             question(arrays, base)
 
 
+def test_what_has_its_dtype_already_is_not_copied():
+    floats, integers = np.zeros(2, np.float16), np.zeros(2, np.int8)
+    arrays = {"floats": floats, "integers": integers}
+    cast = cast_like(arrays, arrays)
+    assert cast["floats"] is floats
+    assert cast["integers"] is integers
+
+
 def test_complex_numbers_are_not_cast():
     with pytest.raises(WeightsError, match="no real number"):
         cast_like({"a": np.zeros(1, np.complex128)}, {"a": np.zeros(1)})
@@ -255,6 +322,31 @@ def test_complex_numbers_are_not_cast():
 def test_one_element_that_is_not_finite_is_found(value):
     assert all_finite({"a": np.zeros(3), "b": np.zeros((), np.int8), "c": np.zeros((0, 2))})
     assert not all_finite({"a": np.zeros(3), "b": np.array([0, value, 0], np.float16)})
+
+
+@pytest.mark.parametrize("place", [0, MIB - 1, MIB, 2 * MIB])
+def test_every_element_of_a_large_tensor_is_looked_at(place):
+    array = np.zeros(2 * MIB + 1, np.float32)
+    array[place] = 5
+    assert not within(array, None, 4.0)
+    assert not within(-array, -4.0, None)
+    assert largest_difference({"a": array}, {"a": array * 0}) == 5
+    array[place] = math.nan
+    assert not all_finite({"a": array})
+
+
+def test_questions_about_a_large_model_take_a_few_blocks_of_memory():
+    model = {"a": np.ones((8, 2 * MIB), np.float32)}
+    base = {"a": np.zeros((8, 2 * MIB), np.float32)}
+    for question in (
+        lambda: all_finite(model),
+        lambda: within(model["a"], 0.0, 1.0),
+        lambda: largest_difference(model, base),
+        lambda: difference_norm(model, base),
+    ):
+        answer, most = most_held(question)
+        assert answer
+        assert most < 20 * MIB
 
 
 def test_bounds_are_inclusive_and_none_is_no_bound():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -65,9 +66,8 @@ def blocks(stream: BinaryIO, layout: Layout = KUBO) -> Iterator[Block]:
 
 
 def cid_of(data: bytes) -> Cid:
-    """Name `data` without storing it."""
-    *_, root = blocks(io.BytesIO(data))
-    return root.cid
+    """Name `data` without storing it, or holding its blocks."""
+    return deque(blocks(io.BytesIO(data)), maxlen=1).pop().cid
 
 
 def _chunks(stream: BinaryIO, size: int) -> Iterator[bytes]:

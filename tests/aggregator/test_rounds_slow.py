@@ -6,6 +6,7 @@ import pytest
 
 from aggregator.reading import PIECE, PatientReader
 from aggregator.record import Record
+from aggregator.spool import Spool
 from fl.errors import BlobMalformed, BlobUnavailable
 from fl.ledger.types import UNAVAILABLE
 from fl.store.cid import Cid
@@ -154,7 +155,8 @@ def reader(federation, store):
     def record():
         return Record(federation.ledger(), store, federation.task)
 
-    return PatientReader(record, federation.now, start + 300, start + 400, submissions=3)
+    with Spool() as spool:
+        yield PatientReader(record, federation.now, start + 300, start + 400, 3, spool)
 
 
 def slow_blob(store, pieces):

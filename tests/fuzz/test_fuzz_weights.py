@@ -10,6 +10,7 @@ from hostile import PIECES, json_mutations, mutations, refusing
 from hypothesis import given
 from hypothesis import strategies as st
 from profiles import effort
+from safetensors.numpy import load
 
 from fl import weights
 from fl.examples import decode_examples, encode_examples
@@ -61,6 +62,18 @@ def test_a_file_is_refused_or_holds_exactly_the_arrays_asked_for(data):
         for array in arrays.values():
             assert array.dtype in weights.DTYPES.values()
             assert array.dtype.kind != "b" or set(array.tobytes()) <= {0, 1}
+
+
+@effort(400, 2_000)
+@given(files(FILE))
+def test_a_file_that_is_read_holds_for_the_safetensors_library_what_it_holds_for_us(data):
+    with refusing():
+        ours = weights.decode(data, tuple(ARRAYS))
+        theirs = load(data)
+        assert {name: (array.dtype, array.shape) for name, array in ours.items()} == {
+            name: (array.dtype, array.shape) for name, array in theirs.items()
+        }
+        assert all(array.tobytes() == theirs[name].tobytes() for name, array in ours.items())
 
 
 @effort(200, 2_000)
