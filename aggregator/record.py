@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import BinaryIO
 
 from aggregator.decision import Facts
+from aggregator.draw import Seating
 from aggregator.heritage import Heritage, heritages
 from aggregator.sizes import Sizes
 from aggregator.types import Context, Submission
@@ -168,6 +169,11 @@ class Record:
     def sizes(self) -> Sizes:
         """How large the blobs that documents of this task name may be."""
         return Sizes.of(self.terms())
+
+    @cached_property
+    def seating(self) -> Seating:
+        """Who had a seat when."""
+        return Seating(self.history)
 
     def round(self, number: int) -> Round:
         """One round; KeyError if it was never opened."""

@@ -7,15 +7,19 @@ confirmed; time, and what is sent, on what a transaction sent now would see.
 
 from __future__ import annotations
 
+import io
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from aggregator import announcing
 from aggregator.deliberation import Content, Deliberation
+from aggregator.reading import Source
 from aggregator.record import Record, Round
+from aggregator.spool import Spool
 from aggregator.types import Closed, Failed, Rule, Utility
 from fl import agreement
-from fl.canonical import Setting, encode_settings
+from fl.canonical import Setting
 from fl.documents import Announcement, Line, Manifest, Terms
 from fl.errors import DocumentError, LedgerUnavailable, Refused, StoreError, StoreUnavailable
 from fl.ledger.port import Ledger
@@ -72,6 +76,16 @@ class Rounds:
         self._agreed()
         return sum(round_.ended for round_ in self.record().rounds)
 
+    def seats(self) -> int:
+        """How many trainers have a seat, over which is drawn; who just joined or left is waited for."""
+
+        def agreed() -> bool:
+            known, newest = (chain.task(self.task) for chain in (self.ledger.confirmed(), self.ledger))
+            return known.joined == newest.joined
+
+        self._await_confirmations(agreed)
+        return self.ledger.confirmed().task(self.task).joined
+
     # --- confirmations
 
     def _agreed(self) -> Task:
@@ -108,10 +122,12 @@ class Rounds:
 
     # --- opening
 
-    def open(
-        self, settings: Mapping[str, Setting] | None = None, invited: tuple[str, ...] | None = None
-    ) -> Announcement:
+    def open(self, settings: Mapping[str, Setting] | None = None, count: int | None = None) -> Announcement:
         """Open the next round, or return the announcement of the one that is open.
+
+        It asks as many trainers as `count` says, drawn by `aggregator.draw`, or all that have a seat (None).
+        Raises UsageError, before anything is opened, for settings that the terms do not allow (sites would
+        refuse them) and for fewer trainers than the quorum or more than there are.
 
         A round whose announcement cannot be had, or is of another round, was opened by another aggregator:
         it is failed when it is over. The opening is confirmed when this returns.
@@ -121,7 +137,7 @@ class Rounds:
             return found
         record = self.record()
         task = record.ledger.task(self.task)
-        announcement = self._announcement(record, task, settings or {}, invited)
+        announcement = self._announcement(record, task, settings or {}, count)
         put_bytes(self.store, announcement.encode())
         try:
             self.ledger.open_round(self.task, announcement.round, task.weights, announcement.id)
@@ -129,7 +145,7 @@ class Rounds:
             self._catch_up()
             if _phase(self._agreed()) == _phase(task):
                 raise
-            return self.open(settings, invited)  # another aggregator opened it
+            return self.open(settings, count)  # another aggregator opened it
         return announcement
 
     def _announced(self, task: Task) -> Announcement | None:
@@ -164,22 +180,25 @@ class Rounds:
                 raise
 
     def _announcement(
-        self, record: Record, task: Task, settings: Mapping[str, Setting], invited: tuple[str, ...] | None
+        self, record: Record, task: Task, settings: Mapping[str, Setting], count: int | None
     ) -> Announcement:
+        """What the next round asks for, and whom."""
         base = record.heritage().weights
         if base is None or base.sha256 != task.weights.hex():
             raise StoreError(
                 f"No document names the weights {task.weights.hex()} that the contract holds.",
                 "Were they reset to weights that no earlier round produced?",
             )
+        invited, drawn_at = announcing.invitation(record, task.round + 1, count)
         return Announcement(
             chain_id=self.ledger.chain_id,
             contract=self.ledger.contract,
             task=self.task,
             round=task.round + 1,
             base=base,
-            settings=encode_settings(settings),
+            settings=announcing.allowed(settings, record.terms()),
             invited=invited,
+            drawn_at=drawn_at,
         )
 
     # --- ending
@@ -210,19 +229,23 @@ class Rounds:
         task = record.ledger.task(self.task)  # sealing moved the deadline
         if not task.open:
             return _ended_by_others(task.round)
-        round_ = record.round(task.round)
-        decision, content = self._deliberation(remind).on(round_, task)
-        try:
-            if isinstance(decision, Failed):
-                return self._fail(round_, decision, decision.reason)
-            return self._close(round_, task, decision, content)
-        except Refused:
-            found = self._look_again(round_.number)
-            if found == round_:
-                raise
-            if found and not found.ended:  # a reorg changed what it was decided from
-                return self.finish(remind)
-            return _ended_by_others(round_.number, lines_of(decision))
+        return self._end(record.round(task.round), task, remind) or self.finish(remind)
+
+    def _end(self, round_: Round, task: Task, remind: Callable[[], None]) -> RoundEnd | None:
+        """Decide a sealed round and end it; None when a reorg changed what it was decided from."""
+        with Spool() as spool:
+            decision, content = self._deliberation(remind).on(round_, task, spool)
+            try:
+                if isinstance(decision, Failed):
+                    return self._fail(round_, decision, decision.reason)
+                return self._close(round_, task, decision, content)
+            except Refused:
+                found = self._look_again(round_.number)
+                if found == round_:
+                    raise
+        if found and not found.ended:
+            return None
+        return _ended_by_others(round_.number, lines_of(decision))
 
     def _deliberation(self, remind: Callable[[], None]) -> Deliberation:
         return Deliberation(self.record, self.ledger.now, self.wait, self.rule, self.utility, remind)
@@ -235,8 +258,9 @@ class Rounds:
         whoever is killed right after it would keep nothing.
         """
         manifest = decision.manifest
-        blobs = (*content.receipts, decision.weights, decision.state, decision.utilities, manifest.encode())
-        if not self._store(blobs, task.close_by()) or self.ledger.now() > task.close_by():
+        made = (decision.weights, decision.state, decision.utilities, manifest.encode())
+        due = (*content.receipts, *(_in_memory(data) for data in made if data is not None))
+        if not self._store(due, task.close_by()) or self.ledger.now() > task.close_by():
             return self._fail(round_, decision, "close_window_missed")
         early = self.ledger.now() <= task.deadline + task.close_window // 2
         kept = early and self._store(content.accepted, self.ledger.now())
@@ -257,14 +281,15 @@ class Rounds:
             self._store(content.accepted, self.ledger.now())
         return RoundEnd(round_.number, True, "", manifest.submissions, manifest)
 
-    def _store(self, blobs: Iterable[bytes | None], until: int) -> bool:
-        """Store blobs in their order, again and again while the store refuses; whether it has them all."""
-        left = [blob for blob in blobs if blob is not None]
+    def _store(self, contents: Iterable[Source], until: int) -> bool:
+        """Store contents in their order, again and again while the store refuses; whether it has them all."""
+        left = list(contents)
 
         def stored() -> bool:
             try:
                 while left:
-                    put_bytes(self.store, left[0])
+                    with left[0]() as stream:
+                        self.store.put(stream)
                     del left[0]
             except (StoreError, StoreUnavailable) as error:
                 _log.warning("not stored yet: %s", error.message)
@@ -309,6 +334,10 @@ class Rounds:
 def _phase(task: Task) -> tuple[int, bool, bytes]:
     """What beginnings and ends of rounds change."""
     return task.round, task.open, task.weights
+
+
+def _in_memory(data: bytes) -> Source:
+    return lambda: io.BytesIO(data)
 
 
 def _ended_by_others(number: int, lines: tuple[Line, ...] = ()) -> RoundEnd:

@@ -35,8 +35,12 @@ def check_announcement(
 
 
 def settings(terms: Terms, announcement: Announcement) -> dict[str, Setting]:
-    """The terms' training settings and the round's number, if it says one: a round adds nothing else."""
-    _demand(agreement.settings_and_terms(announcement, terms))
+    """The terms' training settings, with those that the round may choose and its number as it says them.
+
+    Neither settings against the terms nor a round that cannot reach its quorum is trained for.
+    """
+    _demand(agreement.settings_and_terms(announcement.settings, terms))
+    _demand(agreement.invitation_and_quorum(announcement, terms.quorum))
     return decode_settings(terms.training) | decode_settings(announcement.settings)
 
 

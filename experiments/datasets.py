@@ -27,8 +27,9 @@ from clients.data import (
 )
 from experiments.config import BREAST_CANCER
 from fl.canonical import tag_float
-from fl.documents import Column, Data, DataName
+from fl.documents import Column, Data
 from fl.errors import UsageError
+from fl.fields import DataName
 
 Rows = np.ndarray[Any, np.dtype[np.intp]]
 """Positions of rows, from 0."""

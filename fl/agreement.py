@@ -6,11 +6,11 @@ where all agree. None reads chain or store.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from reprlib import repr as shown  # settings come from others and can be long
 
-from fl.canonical import dump
-from fl.documents import Announcement, Terms
+from fl.canonical import decode_settings, dump
+from fl.documents import Adjustable, Announcement, Terms
 from fl.ledger.types import Address, RoundOpened, Task, TaskParams
 from fl.messages import SERVER_ROUND
 
@@ -51,20 +51,46 @@ def announcement_and_opening(
             yield f"the announcement says {name} {said}, the round was opened with {held}"
 
 
-def settings_and_terms(announcement: Announcement, terms: Terms) -> Iterator[str]:
-    """The announced settings against the terms: a round may repeat theirs and say its number, no more.
+def invitation_and_quorum(announcement: Announcement, quorum: int) -> Iterator[str]:
+    """Whom the round asks against how many it needs: fewer could only work for nothing."""
+    if announcement.invited is not None and (asked := len(set(announcement.invited))) < quorum:
+        yield f"the announcement invites {asked}, and a round needs {quorum} to close"
 
-    Values are compared as they are written, so 1, 1.0 and true are three different ones.
+
+def settings_and_terms(settings: Mapping[str, object], terms: Terms) -> Iterator[str]:
+    """A round's settings, as an announcement holds them, against the terms.
+
+    Each repeats the terms', is one that they let a round choose, or says the round's number. Values are
+    compared as they are written, so 1, 1.0 and true are three different ones.
     """
-    for name, value in announcement.settings.items():
-        said = f"the announcement sets {name} to {shown(value)}"
-        if name in terms.training:
-            if dump(value) != dump(terms.training[name]):
-                yield f"{said}, the terms say {shown(terms.training[name])}"
-        elif name != SERVER_ROUND:
-            yield f"{said}, the terms do not name it"
-        elif type(value) is not int or value < 1:
-            yield f"{said}, which is no round's number"
+    for name, value in settings.items():
+        if wrong := _wrong_setting(name, value, terms):
+            yield f"the announcement sets {name} to {shown(value)}, {wrong}"
+
+
+def _wrong_setting(name: str, value: object, terms: Terms) -> str:
+    """In what one setting contradicts the terms; empty when it does not."""
+    if name in terms.training and dump(value) == dump(terms.training[name]):
+        return ""
+    for adjustable in terms.adjustable:
+        if adjustable.name == name:
+            return _out_of_bounds(value, adjustable)
+    if name in terms.training:
+        return f"the terms say {shown(terms.training[name])}"
+    if name != SERVER_ROUND:
+        return "the terms do not name it"
+    return "" if type(value) is int and value > 0 else "which is no round's number"
+
+
+def _out_of_bounds(value: object, adjustable: Adjustable) -> str:
+    """Without bounds, anything that a document can hold is right."""
+    if adjustable.low is None and adjustable.high is None:
+        return ""
+    low, high = adjustable.bounds
+    number = decode_settings({"": value})[""]
+    if type(number) in (int, float) and low <= number <= high:  # type: ignore[operator]  # a number, see left
+        return ""
+    return f"the terms want a number from {low} to {high}"
 
 
 # --- terms that nobody could check

@@ -8,28 +8,29 @@ below 2^53 in magnitude.
 from __future__ import annotations
 
 import math
-import re
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from eth_utils.address import is_checksum_address
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    FiniteFloat,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
-from fl.canonical import MAX_DOCUMENT_BYTES, decode_settings, dump, load, sha256, untag_float
+from fl.canonical import MAX_DOCUMENT_BYTES, dump, load, sha256, untag_float
 from fl.errors import DocumentError, StoreError
+from fl.fields import (
+    SAFE_INTEGER,
+    AddressText,
+    Claims,
+    DataName,
+    FloatText,
+    Hex32,
+    Money,
+    Name,
+    Natural,
+    Positive,
+    Settings,
+)
+from fl.messages import SERVER_ROUND
 from fl.store.cid import Cid
 from fl.weights import DTYPES, MAX_HEADER_BYTES
-
-_SAFE_INTEGER = 2**53 - 1
-_MARKUP = re.compile(r"[<>&`\[\]{}\\|\"]")
 
 
 class Verdict(StrEnum):
@@ -53,57 +54,6 @@ class Verdict(StrEnum):
     NO_CHANGE = "no_change"
     REPLAYED = "replayed"
     DUPLICATE = "duplicate"
-
-
-# --- what fields are made of
-
-
-def _label(text: str) -> str:
-    if not text.isprintable() or text != text.strip():
-        raise ValueError("a name from the data has no control characters and no space around it")
-    return text
-
-
-def _name(text: str) -> str:
-    if not text.isprintable() or text != text.strip() or _MARKUP.search(text):
-        raise ValueError("a name has no control characters, no markup and no space around it")
-    return text
-
-
-def _address(text: str) -> str:
-    if not is_checksum_address(text):
-        raise ValueError("an address is written as EIP-55 says")
-    return text
-
-
-def _float_text(text: str) -> str:
-    try:
-        untag_float(text)
-    except DocumentError as error:
-        raise ValueError(error.message) from error
-    return text
-
-
-def _settings(value: dict[str, object]) -> dict[str, object]:
-    try:
-        decode_settings(value)
-    except DocumentError as error:
-        raise ValueError(error.message) from error
-    return value
-
-
-Name = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_name)]
-DataName = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_label)]
-"""A column, category or class as the data have it, such as `<=50K`: made safe where it is shown."""
-Hex32 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-AddressText = Annotated[str, AfterValidator(_address)]
-Money = Annotated[str, Field(pattern=r"^(0|[1-9][0-9]{0,38})$")]
-FloatText = Annotated[str, AfterValidator(_float_text)]
-Natural = Annotated[int, Field(ge=0, le=_SAFE_INTEGER)]
-Positive = Annotated[int, Field(ge=1, le=_SAFE_INTEGER)]
-Settings = Annotated[dict[Name, object], AfterValidator(_settings)]
-Claim = Annotated[float, Field(gt=-(2**53), lt=2**53)]  # beyond, whole numbers lose their one spelling
-Claims = dict[Name, Claim]
 
 
 class Part(BaseModel):
@@ -215,6 +165,30 @@ class Data(Part):
     columns: Annotated[tuple[Column, ...], Field(min_length=1)]
 
 
+class Adjustable(Part):
+    """A setting that a round may choose: a number from `low` to `high`, or anything where both are None."""
+
+    name: Name
+    low: FloatText | None = None
+    high: FloatText | None = None
+
+    @model_validator(mode="after")
+    def _allows_something(self) -> Self:
+        if self.name == SERVER_ROUND:
+            raise ValueError(f"{SERVER_ROUND} is the round's number, which nobody chooses")
+        low, high = self.bounds
+        if low > high:
+            raise ValueError(f"low {low} is above high {high}")
+        return self
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Lowest and highest number allowed; infinite where there is no bound."""
+        low = -math.inf if self.low is None else untag_float(self.low)
+        high = math.inf if self.high is None else untag_float(self.high)
+        return low, high
+
+
 class Rule(Part):
     """The aggregation rule: a supported strategy's class name and its arguments."""
 
@@ -257,7 +231,8 @@ class Privacy(Part):
 class Terms(Document):
     """What an institution consents to by joining; written once, never changed.
 
-    `tolerance` and `minimum_gain` are in millionths of the utility.
+    A round trains with the settings of `training`, but for those that are `adjustable`, whether `training`
+    has a value for them or not. `tolerance` and `minimum_gain` are in millionths of the utility.
     """
 
     type: Literal["terms"] = "terms"
@@ -269,6 +244,7 @@ class Terms(Document):
     code: Hex32
     weights: Reference
     training: Settings
+    adjustable: tuple[Adjustable, ...] = ()
     rule: Rule
     metrics: tuple[Metric, ...]
     scoring: Scoring
@@ -291,8 +267,14 @@ class Terms(Document):
         return self
 
     @model_validator(mode="after")
+    def _adjusts_nothing_twice(self) -> Self:
+        if len({setting.name for setting in self.adjustable}) < len(self.adjustable):
+            raise ValueError("adjustable lists a setting twice")
+        return self
+
+    @model_validator(mode="after")
     def _fits_into_a_file(self) -> Self:
-        if self.weights_sizes.stop > _SAFE_INTEGER:
+        if self.weights_sizes.stop > SAFE_INTEGER:
             raise ValueError("the tensors have more elements than a file can hold")
         return self
 
@@ -322,7 +304,11 @@ class Profile(Document):
 
 
 class Announcement(Document):
-    """What a round asks for. `invited` is None when every seated trainer is expected."""
+    """What a round asks for.
+
+    `invited` is None when every seated trainer is asked to train; else it lists those who were drawn, over
+    the seats as block `drawn_at` left them (`aggregator.draw`).
+    """
 
     type: Literal["announcement"] = "announcement"
     version: Literal[1] = 1
@@ -333,6 +319,15 @@ class Announcement(Document):
     base: Reference
     settings: Settings
     invited: tuple[AddressText, ...] | None
+    drawn_at: Natural | None = None
+
+    @model_validator(mode="after")
+    def _says_what_was_drawn_over(self) -> Self:
+        if (self.invited is None) != (self.drawn_at is None):
+            raise ValueError(
+                "a round that invites only some names the block they were drawn at, no other does"
+            )
+        return self
 
 
 class Receipt(Document):

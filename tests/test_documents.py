@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 
 import pytest
 from eth_utils.address import to_checksum_address
@@ -313,6 +314,50 @@ def test_tensors_that_no_file_could_hold_are_refused(shape):
 def test_a_minimum_gain_below_100_tolerances_is_refused():
     assert Terms.decode(dump(changed(TERMS, tolerance=10, minimum_gain=1000)))
     refused(Terms, changed(TERMS, tolerance=10, minimum_gain=999))
+
+
+@pytest.mark.parametrize(
+    "adjustable",
+    [
+        [{"name": "rate", "low": None, "high": None}] * 2,
+        [{"name": "server-round", "low": None, "high": None}],
+        [{"name": "rate", "low": "float:0.2", "high": "float:0.1"}],
+        [{"name": "rate", "low": 0.1, "high": None}],
+        [{"name": "rate", "low": "0.1", "high": None}],
+        [{"name": "rate", "low": None}],
+        [{"name": "<b>", "low": None, "high": None}],
+        None,
+    ],
+    ids=[
+        "twice",
+        "the round's number",
+        "low above high",
+        "a bare float",
+        "no float",
+        "no high",
+        "markup",
+        "none",
+    ],
+)
+def test_adjustable_settings_that_make_no_sense_are_refused(adjustable):
+    refused(Terms, changed(TERMS, adjustable=adjustable))
+
+
+def test_an_adjustable_setting_may_have_both_bounds_one_or_none_and_need_not_be_in_training():
+    bounds = [("float:0.1", "float:0.1"), ("float:0.1", None), (None, "float:0.1"), (None, None)]
+    said = [{"name": f"s{n}", "low": low, "high": high} for n, (low, high) in enumerate(bounds)]
+    assert [one.bounds for one in Terms.decode(dump(changed(TERMS, adjustable=said))).adjustable] == [
+        (0.1, 0.1),
+        (0.1, math.inf),
+        (-math.inf, 0.1),
+        (-math.inf, math.inf),
+    ]
+
+
+@pytest.mark.parametrize(("invited", "drawn_at"), [(None, 7), ([ALICE], None), ([ALICE], -1), ([ALICE], 1.5)])
+def test_an_announcement_names_a_block_exactly_when_it_invites_only_some(invited, drawn_at):
+    refused(Announcement, changed(ANNOUNCEMENT, invited=invited, drawn_at=drawn_at))
+    assert Announcement.decode(dump(changed(ANNOUNCEMENT, invited=None, drawn_at=None)))
 
 
 # --- references

@@ -7,13 +7,16 @@ from functools import cache, partial
 
 import numpy as np
 import pytest
+from agreed import tensor, terms_of
 
-from aggregator import replay, scoring
+from aggregator import scoring
 from aggregator.decision import Facts, Hindsight, decide, examine
 from aggregator.record import Record
 from aggregator.rounds import Rounds
+from aggregator.spool import Spool
 from aggregator.types import Aggregate, Closed, Context, Submission
 from aggregator.verdicts import Yardstick
+from aggregator.verifying import replay
 from fl import sealing, weights
 from fl.canonical import sha256
 from fl.documents import Announcement, Details, Profile, Receipt, Reference, Terms
@@ -32,7 +35,7 @@ BASE = {
     "steps": np.array(0, np.int64),
 }
 TARGET = {name: array + np.array(1, array.dtype) for name, array in BASE.items()}
-WINDOW, CLOSE_WINDOW, SETTLE_DELAY, REWARD = 600, 400, 50, 1_000_000
+REWARD = 1_000_000
 
 
 account = cache(partial(account_from_seed, b"tests"))
@@ -44,35 +47,17 @@ def reference(data):
 
 def make_terms(scoring="equal", budget=1024, validation=None, metrics=("loss",), **changes):
     bounds = {"low": "float:0.0", "high": "float:10.0"}
-    tensors = (
-        {"name": "layer.weight", "dtype": "F32", "shape": (2, 2)},
-        {"name": "norm.variance", "dtype": "F32", "shape": (2,), "low": "float:0.0"},
-        {"name": "steps", "dtype": "I64", "shape": ()},
-    )
+    variance = tensor("norm.variance", BASE["norm.variance"], low="float:0.0")
     usual = {
-        "purpose": "Agree.",
-        "tensors": tensors,
-        "model": None,
-        "data": None,
+        "tensors": tuple(variance if name == variance["name"] else tensor(name, BASE[name]) for name in BASE),
         "code": CODE,
-        "weights": reference(weights.encode(BASE)).model_dump(),
-        "training": {},
-        "rule": {"name": "FedAvg", "arguments": {}},
         "metrics": tuple({"name": name, **bounds} for name in metrics),
         "scoring": {"rule": scoring, "utility": "log_loss", "budget": budget, "validation": validation},
-        "guard": "none",
         "limits": {"element": "float:10.0", "norm": "float:15.0", "examples": 10_000},
-        "tolerance": 10,
-        "minimum_gain": 1000,
         "privacy": {"epsilon": "float:1.0", "delta": "float:1e-05"},
-        "recipients": (),
         "reward": str(REWARD),
-        "quorum": 2,
-        "window": WINDOW,
-        "close_window": CLOSE_WINDOW,
-        "settle_delay": SETTLE_DELAY,
     }
-    return Terms.model_validate(usual | changes)
+    return terms_of(BASE, **(usual | changes))
 
 
 # --- rules and utilities
@@ -198,6 +183,7 @@ class Case:
             base=reference(self.base),
             settings={},
             invited=self.invited,
+            drawn_at=None if self.invited is None else 1,
         )
 
     def submit(self, index, *, withhold=(), **faults):
@@ -227,7 +213,8 @@ class Case:
 
     def check(self):
         yardstick = Yardstick(self.context, self.terms, self.base, self.earlier)
-        return examine(self.submissions, yardstick, self.read, Hindsight())
+        with Spool() as spool:
+            return examine(self.submissions, yardstick, self.read, Hindsight(), spool)
 
     def verdicts(self):
         return [(str(one.verdict), one.quality) for one in self.check()]
@@ -286,9 +273,9 @@ class Federation:
         if not done():
             self.chain.set_time(max(until, self.now()))
 
-    def rounds(self, ledger=None, store=None, utility=CLOSENESS):
+    def rounds(self, ledger=None, store=None, utility=CLOSENESS, kind=Rounds):
         ledger = ledger or self.ledger(self.operator)
-        return Rounds(ledger, store or self.store, self.task, self.rule, utility, self.wait)
+        return kind(ledger, store or self.store, self.task, self.rule, utility, self.wait)
 
     def record(self):
         return Record(self.ledger(), self.store, self.task)
@@ -328,12 +315,12 @@ class Federation:
         return replay.verify(self.record(), tools)
 
 
-@pytest.fixture(name="make_terms")
+@pytest.fixture(name="make_terms", scope="session")
 def _make_terms():
     return make_terms
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_case():
     return Case
 

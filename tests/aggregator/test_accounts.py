@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator import accounts
-from aggregator.findings import Findings
 from aggregator.record import Record
+from aggregator.verifying import accounts
+from aggregator.verifying.findings import Findings
 from fl.ledger.accounts import account_from_seed
 from fl.ledger.types import (
     FULL_QUALITY,

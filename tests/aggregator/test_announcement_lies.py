@@ -1,4 +1,7 @@
-"""What is made up before a round: every field of its announcement, and every number of a task's terms."""
+"""What is made up before a round: every field of its announcement, and every number of a task's terms.
+
+Announcements that invite only some are in test_sampling_lies.py.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,8 @@ ANNOUNCEMENT = {
     "settings": [
         ({"epochs": 2}, "announcement: the announcement sets epochs to 2, the terms do not name it")
     ],
-    "invited": [((), "announcement: invites only some"), ((ELSEWHERE,), "announcement: invites only some")],
+    "invited": [((ELSEWHERE,), "announcement: This is not a valid announcement")],
+    "drawn_at": [(1, "announcement: This is not a valid announcement")],
 }
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from aggregator.conclusion import CHECKABLE, conclude
-from aggregator.findings import Finding, Kind, Level
+from aggregator.verifying.conclusion import CHECKABLE, conclude
+from aggregator.verifying.findings import Finding, Kind, Level
 from fl.ledger.types import AggregatorSet, Position, RoundClosed, TaskCreated, TaskParams
 
 

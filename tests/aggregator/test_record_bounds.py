@@ -7,9 +7,9 @@ from pydantic import ValidationError
 
 from aggregator import scoring
 from aggregator.decision import decide
-from aggregator.findings import Level
 from aggregator.record import Record
 from aggregator.sizes import Sizes
+from aggregator.verifying.findings import Level
 from fl import weights
 from fl.canonical import sha256
 from fl.documents import Announcement, Reference, Terms

@@ -6,9 +6,9 @@ import io
 
 import pytest
 
-from aggregator import replay
-from aggregator.conclusion import conclude
-from aggregator.findings import Level
+from aggregator.verifying import replay
+from aggregator.verifying.conclusion import conclude
+from aggregator.verifying.findings import Level
 from fl.canonical import sha256
 from fl.errors import UsageError
 from fl.store.layout import cid_of

@@ -8,7 +8,7 @@ import pytest
 from audits import audit, close_with, decided, refer, with_blob, with_line
 
 from aggregator import scoring
-from aggregator.findings import Level
+from aggregator.verifying.findings import Level
 from fl import weights
 from fl.canonical import sha256
 from fl.documents import Announcement, Verdict

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from audits import audit, close_with, decided, with_blob, with_manifest
 
-from aggregator.findings import Level
 from aggregator.types import Aggregate
+from aggregator.verifying.findings import Level
 from fl.canonical import sha256
 from fl.errors import UsageError
 from fl.ledger.types import Stage

@@ -23,7 +23,8 @@ def events(federation, kind):
 # --- opening
 
 
-def test_opening_stores_the_announcement_and_puts_its_id_on_the_chain(federation):
+def test_opening_stores_the_announcement_and_puts_its_id_on_the_chain(found):
+    federation = found(adjustable=({"name": "rate"},))
     announcement = federation.rounds().open({"rate": 0.5})
     [opened] = events(federation, RoundOpened)
     assert opened.announcement == announcement.id
@@ -34,8 +35,8 @@ def test_opening_stores_the_announcement_and_puts_its_id_on_the_chain(federation
 
 
 def test_opening_twice_is_opening_once(federation):
-    first = federation.rounds().open({"rate": 0.5})
-    again = federation.rounds().open({"rate": 0.9})
+    first = federation.rounds().open({"server-round": 1})
+    again = federation.rounds().open({"server-round": 2})
     assert again == first
     assert len(events(federation, RoundOpened)) == 1
 

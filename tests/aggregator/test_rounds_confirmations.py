@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from lagging import LaggingFederation
 
-from aggregator.findings import mismatches
+from aggregator.verifying.findings import mismatches
 from fl.errors import LedgerUnavailable, Refused
 from fl.ledger.types import RoundClosed, RoundFailed, RoundOpened, RoundSettled, Stage
 
@@ -44,6 +44,24 @@ def kinds(federation, *kinds_):
 
 
 # --- what is not confirmed decides nothing
+
+
+def test_a_draw_is_over_confirmed_seats_and_stays_right_when_what_was_not_is_taken_back(federation, chain):
+    (*_, last) = (site.address for site in federation.sites)
+    block = federation.ledger().confirmed().history(federation.task)[-1].at.block
+    before = chain.mark()
+    federation.ledger(federation.owner).remove(last)
+    federation.ledger(federation.owner).unseat(federation.task, last)
+    first = federation.rounds().open(count=2)
+    assert first.drawn_at == block
+    chain.take_back(before)  # with the opening
+    assert federation.rounds().open(count=2) == first
+    for site in federation.sites:
+        if site.address in first.invited:
+            federation.submit(site, first)
+    federation.rounds().finish()
+    chain.confirm()
+    assert mismatches(federation.verify()) == []
 
 
 def test_a_seal_counts_once_it_is_confirmed(federation, chain):
@@ -108,11 +126,11 @@ def test_a_round_that_another_aggregator_opens_first_is_gone_on_with(federation,
             return getattr(self.inner, name)
 
         def open_round(self, *arguments):
-            federation.rounds().open({"rival": 1})
+            federation.rounds().open({"server-round": 9})
             return self.inner.open_round(*arguments)
 
     announcement = federation.rounds(ledger=Rival(federation.ledger(federation.operator))).open()
-    assert announcement.settings == {"rival": 1}
+    assert announcement.settings == {"server-round": 9}
     assert kinds(federation, RoundOpened) == [RoundOpened]
 
 

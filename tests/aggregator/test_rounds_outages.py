@@ -7,7 +7,7 @@ from itertools import count
 
 import pytest
 
-from aggregator.findings import mismatches
+from aggregator.verifying.findings import mismatches
 from fl.errors import LedgerUnavailable, StoreError
 from fl.ledger.types import UNAVAILABLE, RoundFailed, Stage
 from fl.store.memory import MemoryStore

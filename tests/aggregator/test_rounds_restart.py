@@ -46,10 +46,10 @@ class Clock:
             raise KilledError
 
 
-def aggregate_until(federation, rounds, ended, faults):
+def aggregate_until(federation, rounds, ended, faults, asked):
     """What an aggregator's process does from its start to its end, whatever went before."""
     while rounds.ended() < ended:
-        announcement = rounds.open()
+        announcement = rounds.open(count=asked)
         federation.submit_all(announcement, faults)
         rounds.finish()
     rounds.settle_all()
@@ -65,34 +65,35 @@ def end_state(federation):
     )
 
 
-def run(found, rule, rounds, faults, dies_at=None):
-    """So many rounds, with one death on the way; says whether it came to that."""
+def run(found, rule, rounds, faults, asked, dies_at=None):
+    """So many rounds of so many sites, with one death on the way; says whether it came to that."""
     federation = found(rule=rule, scoring="shapley")
     clock = Clock(dies_at or 0)
     mortal = federation.rounds(
         Mortal(federation.ledger(federation.operator), clock), Mortal(federation.store, clock)
     )
     try:
-        aggregate_until(federation, mortal, rounds, faults)
+        aggregate_until(federation, mortal, rounds, faults, asked)
     except KilledError:
-        aggregate_until(federation, federation.rounds(), rounds, faults)
+        aggregate_until(federation, federation.rounds(), rounds, faults, asked)
         return federation, True
     return federation, False
 
 
 RUNS = {
-    "two closed": (2, {}),
-    "a bad update": (1, {1: {"details": {"examples": 0}}}),
-    "something not served": (1, {1: {"withhold": ["update"]}}),
-    "a failed one": (1, {index: {"details": {"examples": 0}} for index in range(3)}),
+    "two closed": (2, {}, None),
+    "a bad update": (1, {1: {"details": {"examples": 0}}}, None),
+    "something not served": (1, {1: {"withhold": ["update"]}}, None),
+    "a failed one": (1, {index: {"details": {"examples": 0}} for index in range(3)}, None),
+    "one that asks two of three": (1, {}, 2),
 }
 
 
-@pytest.mark.parametrize(("rounds", "faults"), RUNS.values(), ids=RUNS.keys())
-def test_a_death_at_any_call_changes_nothing_in_the_end(found, momentum, rounds, faults):
-    undisturbed = end_state(run(found, momentum, rounds, faults)[0])
+@pytest.mark.parametrize(("rounds", "faults", "asked"), RUNS.values(), ids=RUNS.keys())
+def test_a_death_at_any_call_changes_nothing_in_the_end(found, momentum, rounds, faults, asked):
+    undisturbed = end_state(run(found, momentum, rounds, faults, asked)[0])
     for dies_at in count(1):
-        federation, died = run(found, momentum, rounds, faults, dies_at)
+        federation, died = run(found, momentum, rounds, faults, asked, dies_at)
         assert end_state(federation) == undisturbed, f"died before call {dies_at}"
         if not died:
             break

@@ -152,7 +152,7 @@ def test_an_address_that_was_never_a_member_is_nobody(federation):
 # --- verifying
 
 
-def unknown_rule(_rule):
+def unknown_rule(*_rule):
     raise UsageError("FedMystery is not installed.")
 
 
@@ -164,7 +164,7 @@ def checked(out):
 
 def test_what_was_not_checked_is_named_and_not_among_what_was(federation, fl, monkeypatch):
     federation.play()
-    monkeypatch.setattr("aggregator.cli.rules.build", lambda rule: federation.rule)
+    monkeypatch.setattr("aggregator.cli.rules.build", lambda *_: federation.rule)
     code, out = fl("verify")
     assert code == 0
     assert "aggregates" in checked(out)
@@ -185,7 +185,7 @@ def test_what_was_not_checked_is_named_and_not_among_what_was(federation, fl, mo
 def test_utilities_that_cannot_be_measured_are_not_called_checked(found, monkeypatch, capsys):
     federation = found(scoring="shapley")
     federation.play()
-    monkeypatch.setattr("aggregator.cli.rules.build", lambda rule: federation.rule)
+    monkeypatch.setattr("aggregator.cli.rules.build", lambda *_: federation.rule)
     code, out = typed(federation, monkeypatch, capsys)("verify")  # its terms name no model to measure
     assert code == 0
     assert "Not all checked: utilities (1)" in out
@@ -195,7 +195,7 @@ def test_utilities_that_cannot_be_measured_are_not_called_checked(found, monkeyp
 
 def test_a_mismatch_ends_without_a_word_of_what_was_checked(federation, fl, monkeypatch):
     federation.play()
-    monkeypatch.setattr("aggregator.cli.rules.build", lambda rule: federation.rule)
+    monkeypatch.setattr("aggregator.cli.rules.build", lambda *_: federation.rule)
     del federation.blocks[cid_of(federation.terms.encode()).digest]
     code, out = fl("verify")
     assert code == 1
@@ -204,7 +204,7 @@ def test_a_mismatch_ends_without_a_word_of_what_was_checked(federation, fl, monk
 
 
 def test_unpaid_work_is_counted_in_the_open(federation, fl, monkeypatch):
-    monkeypatch.setattr("aggregator.cli.rules.build", lambda rule: federation.rule)
+    monkeypatch.setattr("aggregator.cli.rules.build", lambda *_: federation.rule)
     federation.begin()
     federation.rounds().finish()
     federation.ledger(federation.owner).void_round(federation.task, 1, b"because".ljust(32, b"\0"))
@@ -220,7 +220,7 @@ def test_unpaid_work_is_counted_in_the_open(federation, fl, monkeypatch):
 def test_a_refusal_that_nobody_can_prove_is_counted_for_the_aggregator_that_closed_its_round(
     federation, fl, monkeypatch
 ):
-    monkeypatch.setattr("aggregator.cli.rules.build", lambda rule: federation.rule)
+    monkeypatch.setattr("aggregator.cli.rules.build", lambda *_: federation.rule)
     packages = federation.begin({1: {"details": {"examples": 0}}})
     federation.rounds().finish()
     federation.rounds().settle_all()

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from aggregator import utilities
-from aggregator.replay import Tools, verify
+from aggregator.verifying.replay import Tools, verify
 from fl.canonical import encode_settings
 from fl.documents import Model, Reference
 from fl.errors import UsageError

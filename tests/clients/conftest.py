@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from agreed import tensor, terms_of
+from liar import Liar
 
 from aggregator import rules
 from aggregator.rounds import Rounds
@@ -15,49 +17,26 @@ from clients.outbox import Outbox
 from clients.site import Site, policy_digest
 from fl import weights
 from fl.canonical import sha256
-from fl.documents import Reference, Terms
+from fl.documents import Terms
 from fl.ledger.accounts import account_from_seed
 from fl.ledger.memory import MemoryFederation
 from fl.ledger.types import TaskParams
-from fl.store.layout import cid_of
 from fl.store.memory import MemoryStore
 from fl.store.port import put_bytes
 
 CODE, DATA = sha256(b"code"), sha256(b"data")
 BASE = {"weight": np.array([[1.0, 2.0]], np.float32), "steps": np.array(0, np.int64)}
 NAMES = ("ada", "bert", "cleo")
-WINDOW, CLOSE_WINDOW, SETTLE_DELAY = 600, 400, 50
 
 
 def make_terms(base=BASE, **changes):
-    data = weights.encode(base)
+    """Of the model of BASE, whatever weights the task begins with."""
     usual = {
-        "purpose": "Agree.",
-        "tensors": (
-            {"name": "weight", "dtype": "F32", "shape": (1, 2)},
-            {"name": "steps", "dtype": "I64", "shape": ()},
-        ),
-        "model": None,
-        "data": None,
+        "tensors": tuple(tensor(name, array) for name, array in BASE.items()),
         "code": CODE.hex(),
-        "weights": Reference.of(cid_of(data), data).model_dump(),
         "training": {"learning_rate": "float:0.5"},
-        "rule": {"name": "FedAvg", "arguments": {}},
-        "metrics": ({"name": "loss", "low": "float:0.0", "high": "float:10.0"},),
-        "scoring": {"rule": "equal", "utility": "log_loss", "budget": 1024, "validation": None},
-        "guard": "none",
-        "limits": {"element": "float:10.0", "norm": "float:15.0", "examples": 1000},
-        "tolerance": 10,
-        "minimum_gain": 1000,
-        "privacy": None,
-        "recipients": (),
-        "reward": "900",
-        "quorum": 2,
-        "window": WINDOW,
-        "close_window": CLOSE_WINDOW,
-        "settle_delay": SETTLE_DELAY,
     }
-    return Terms.model_validate(usual | changes)
+    return terms_of(base, **(usual | changes))
 
 
 class Altered:
@@ -103,7 +82,7 @@ class Federation:
             self.owner.admit(site.account, sha256(name.encode()))
             if self.joined:
                 site.join(self.terms, policy_digest(b"my policy", sha256(name.encode())))
-        self.rounds = self._rounds()
+        self.rounds = self._rounds(Rounds)
 
     def _params(self):
         terms = self.terms
@@ -120,9 +99,9 @@ class Federation:
         }
         return TaskParams(**(usual | self.params))
 
-    def _rounds(self):
+    def _rounds(self, kind):
         ledger = self.chain.as_account(self.accounts["aggregator"])
-        return Rounds(ledger, self.store, self.task, rules.build(self.terms.rule), lambda *_: 0, self.wait)
+        return kind(ledger, self.store, self.task, rules.build(self.terms.rule), lambda *_: 0, self.wait)
 
     def site(self, name, kind=Site, **changes):
         """A new process of this site: the same account and folder, nothing remembered."""
@@ -137,6 +116,12 @@ class Federation:
 
     def open(self, **settings):
         return self.rounds.open(settings)
+
+    def announce(self, **said):
+        """Open a round whose announcement says so, whatever the terms and the chain say."""
+        rounds = self._rounds(Liar)
+        rounds.lie = lambda *_: said
+        return rounds.open()
 
     def has(self, cid):
         """Whether the store holds the blob."""

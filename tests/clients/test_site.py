@@ -10,7 +10,7 @@ import pytest
 from clients.outbox import Outbox
 from clients.site import Site, policy_digest
 from fl import weights
-from fl.canonical import sha256
+from fl.canonical import encode_settings, sha256
 from fl.documents import Announcement, Reference
 from fl.errors import BlobUnavailable, ConsentError, StoreError, UsageError
 from fl.ledger.types import Joined, RoundOpened
@@ -175,8 +175,8 @@ def test_a_store_that_gives_another_document_has_not_served_the_announcement(fed
 
 
 def test_a_round_that_does_not_invite_the_site_is_refused(federation):
-    invited = (federation.sites["bert"].account,)
-    announcement = federation.rounds.open({}, invited)
+    others = tuple(federation.sites[name].account for name in ("bert", "cleo"))
+    announcement = federation.announce(invited=others, drawn_at=1)
     federation.sites["bert"].announced(announcement.id)
     with pytest.raises(ConsentError, match="does not ask"):
         federation.sites["ada"].announced(announcement.id)
@@ -263,6 +263,6 @@ def test_a_round_may_repeat_the_terms_settings(federation):
     ],
 )
 def test_a_round_may_neither_change_settings_of_the_terms_nor_add_any(federation, name, value):
-    opened = federation.open(**{name: value})
+    opened = federation.announce(settings=encode_settings({name: value}))
     with pytest.raises(ConsentError, match=name):
         federation.sites["ada"].settings(opened)

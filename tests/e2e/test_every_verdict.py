@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 from forgeries import CIDS, LAYOUTS, NO_DOCUMENTS, OTHER_FILES
 from mallory import PARTS, Forge, Forger, Misdeed, damage, drip, reveal, silence, withhold
-from stage import BASE, EXAMPLES, HONEST, MALLORY, NAMES, REWARD, Stage, address
+from stage import BASE, EXAMPLES, HONEST, MALLORY, NAMES, REWARD, Stage, address, make_terms
 
-from aggregator.findings import Level
+from aggregator.draw import draw
 from aggregator.record import Record
+from aggregator.verifying.findings import Level
 from fl import weights
 from fl.canonical import MAX_DOCUMENT_BYTES
 from fl.documents import Line, Receipt, Verdict
@@ -30,6 +31,14 @@ LARGE = {
     "limits": {"element": "float:10.0", "norm": "float:10000.0", "examples": 1000},
 }
 """A model of several blocks."""
+
+
+def draws_the_honest(purpose: str) -> bool:
+    return draw(make_terms(BASE, purpose=purpose).id, 1, dict(enumerate(NAMES, 1)), 2) == HONEST
+
+
+WITHOUT_HER = {"purpose": next(filter(draws_the_honest, map("Agree, {}.".format, range(100))))}
+"""Terms whose first draw of two does not name her."""
 
 
 def claiming(**fields: object) -> Forge:
@@ -96,7 +105,7 @@ ROWS: dict[Verdict, dict[str, Forge | Misdeed]] = {
         "another announcement": lambda f: f.receipt(announcement=OTHER),
         "another base": lambda f: f.receipt(base=OTHER),
     },
-    Verdict.NOT_INVITED: {"comes all the same": Misdeed(invited=HONEST)},
+    Verdict.NOT_INVITED: {"comes all the same": Misdeed(count=2, begin=WITHOUT_HER)},
     Verdict.BAD_REFERENCE: {
         **CIDS,
         "update: a byte behind": lambda f: f.receipt(f.update + b"\0"),
@@ -225,11 +234,13 @@ def check_the_honest(record: Record, lines: Mapping[str, Line]) -> None:
 
 def check_money_and_reputation(record: Record, quality: int) -> None:
     """The last round paid the honest only, and all that its reward is worth to them."""
-    *before, last = (round_.settled for round_ in record.rounds)
+    *before, last = record.rounds
     together = sum(EXAMPLES[name] for name in HONEST)
     due = {name: REWARD * EXAMPLES[name] // together if name in HONEST else 0 for name in NAMES}
-    assert [credit.amount for credit in last.credits] == list(due.values())
-    assert last.paid == REWARD
+    trainers = (entry.trainer for entry in last.closed.entries)
+    paid = {trainer: one.amount for trainer, one in zip(trainers, last.settled.credits, strict=True)}
+    assert paid == {address(name): amount for name, amount in due.items()}
+    assert last.settled.paid == REWARD
     for name in NAMES:
         expected = INITIAL_REPUTATION
         for one in (*[FULL_QUALITY] * len(before), FULL_QUALITY if name in HONEST else quality):
@@ -253,8 +264,6 @@ def check_what_a_verifier_says(stage: Stage, verdict: Verdict) -> None:
         assert re.match(
             f"{address(MALLORY)}: (called unavailable, and is|published late or denied): ", asserted
         )
-    elif verdict is Verdict.NOT_INVITED:  # and to invite only some is against the terms
-        assert found == (["invites only some, and the terms know no sampling"], [])
     else:
         assert found == ([], [])
 

@@ -8,30 +8,31 @@ from threading import Thread
 
 import numpy as np
 import pytest
+from agreed import terms_of
 from flwr.app import Array, ArrayRecord, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.serverapp.strategy import FedAvg
 from nodes import Anvil, eventually
 
-from aggregator import replay, rules
-from aggregator.findings import mismatches
+from aggregator import rules
 from aggregator.record import Record
 from aggregator.rounds import Rounds
 from aggregator.strategy import OnChain, Watch
+from aggregator.verifying import replay
+from aggregator.verifying.findings import mismatches
 from clients.mod import STATE, site_mod
 from clients.outbox import Outbox
 from clients.site import Site, policy_digest
 from experiments.grid import InProcessGrid
 from fl import waiting, weights
 from fl.canonical import sha256
-from fl.documents import Receipt, Reference, Terms
+from fl.documents import Receipt
 from fl.ledger.accounts import account_from_seed
 from fl.ledger.contract import Web3Ledger
 from fl.ledger.deploy import deploy, mint
 from fl.ledger.events import topics
 from fl.ledger.node import http_provider
 from fl.ledger.types import Stage, TaskParams
-from fl.store.layout import cid_of
 from fl.store.memory import MemoryStore
 from fl.store.port import put_bytes
 
@@ -49,32 +50,8 @@ STEPS = ("RoundOpened", "UpdateSubmitted", "RoundSealed", "RoundClosed", "RoundS
 
 
 def make_terms():
-    data = weights.encode(BASE)
-    return Terms.model_validate(
-        {
-            "purpose": "Agree, whatever the chain takes back.",
-            "tensors": ({"name": "weight", "dtype": "F32", "shape": (1, 2)},),
-            "model": None,
-            "data": None,
-            "code": CODE.hex(),
-            "weights": Reference.of(cid_of(data), data).model_dump(),
-            "training": {},
-            "rule": {"name": "FedAvg", "arguments": {}},
-            "metrics": (),
-            "scoring": {"rule": "equal", "utility": "log_loss", "budget": 1024, "validation": None},
-            "guard": "none",
-            "limits": {"element": "float:10.0", "norm": "float:15.0", "examples": 1000},
-            "tolerance": 10,
-            "minimum_gain": 1000,
-            "privacy": None,
-            "recipients": (),
-            "reward": str(REWARD),
-            "quorum": 2,
-            "window": WINDOW,
-            "close_window": CLOSE_WINDOW,
-            "settle_delay": SETTLE_DELAY,
-        }
-    )
+    numbers = {"window": WINDOW, "close_window": CLOSE_WINDOW, "settle_delay": SETTLE_DELAY}
+    return terms_of(BASE, code=CODE.hex(), metrics=(), reward=str(REWARD), **numbers)
 
 
 class Chain(Anvil):
@@ -350,6 +327,23 @@ def test_whoever_is_killed_before_its_transaction_is_confirmed_is_followed_by_on
     chain.forget("RoundSettled")
     federation.rounds().settle_all()
     assert federation.stages()[before:] == [Stage.SETTLED]
+    assert federation.wrong() == []
+
+
+def test_a_draw_that_a_reorg_took_back_with_its_round_is_announced_again_as_it_was(federation):
+    announcement = federation.rounds(confirmations=1).open(count=2)
+    federation.chain.forget("RoundOpened")
+    again = federation.rounds()
+    assert again.open(count=2) == announcement
+    drawn = [name for name in NAMES if ACCOUNTS[name].address in announcement.invited]
+    for name in drawn:
+        federation.submit(name, announcement)
+    federation.chain.pass_time(WINDOW + 1)
+    again.await_end()
+    for name in drawn:
+        federation.site(name).publish_due()
+    assert again.finish().closed
+    again.settle_all()
     assert federation.wrong() == []
 
 

@@ -65,9 +65,8 @@ def asked(document):
         assert all(map(str.isprintable, agreement.terms_and_scoring(document)))
     if isinstance(document, Announcement):
         decode_settings(document.settings)
-        assert all(
-            isinstance(difference, str) for difference in agreement.settings_and_terms(document, TERMS)
-        )
+        differences = agreement.settings_and_terms(document.settings, TERMS)
+        assert all(isinstance(difference, str) for difference in differences)
     return document.encode()
 
 

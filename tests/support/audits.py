@@ -46,7 +46,7 @@ def command(federation, *words, ledger=None, rule=None, utility=None):
         patch.setenv("COLUMNS", "200")
         patch.setattr(wiring, "open_ledger", lambda *_: ledger)
         patch.setattr(wiring, "open_store", lambda *_: federation.store)
-        patch.setattr("aggregator.cli.rules.build", lambda _rule: rule or federation.rule)
+        patch.setattr("aggregator.cli.rules.build", lambda *_: rule or federation.rule)
         patch.setattr("aggregator.cli.utilities.build", lambda *_: utility or federation.rounds().utility)
         code = main(["verify", *words, *options])
     return code, out.getvalue()

@@ -67,8 +67,9 @@ class Forger:
     def changed(self, name: str, *values: object) -> bytes:
         """Her update with other values in one tensor, from its first element on."""
         arrays = weights.decode(self.update, self.site.terms.order)
-        arrays[name].reshape(-1)[: len(values)] = values
-        return weights.encode(arrays)
+        array = arrays[name].copy()
+        array.reshape(-1)[: len(values)] = values
+        return weights.encode({**arrays, name: array})
 
     def claiming(self, **fields: object) -> bytes:
         """Her details with other fields; nothing checks them."""
@@ -162,14 +163,14 @@ def drip(part: str) -> Deliver:
 class Misdeed:
     """What is wrong with what she sends, or how she delivers it.
 
-    `begin` is how its task differs (see `Stage.begin`), `invited` are those whom the announcement names.
-    It is done in the last of `rounds`.
+    `begin` is how its task differs (see `Stage.begin`), `count` is how many a round asks (None: all); where
+    she is not asked, she comes all the same. It is done in the last of `rounds`.
     """
 
     forge: Forge = Forger.receipt
     deliver: Deliver = publish
     begin: Mapping[str, Any] = field(default_factory=dict)
-    invited: tuple[str, ...] | None = None
+    count: int | None = None
     rounds: int = 1
 
 
@@ -195,9 +196,21 @@ class Mallory(Site):
         return super().prepare(announcement, arrays, examples, metrics, privacy)
 
     def submit_due(self) -> None:
+        self._come_uninvited()
         for round_, written in self.written.items():
             if self.ledger.task(self.task).round == round_ and not self.submitted(round_):
                 self.ledger.submit_update(self.task, round_, sha256(written))
+
+    def _come_uninvited(self) -> None:
+        """Make an update for a round that does not ask for one."""
+        if self.misdeed.count is None:
+            return
+        newest = self.stage.record().rounds[-1]
+        announcement = self.announced(newest.opened.announcement)
+        left_out = announcement.invited is not None and self.account not in announcement.invited
+        if left_out and not newest.ended and newest.number not in self.written:
+            arrays = {name: array + array.dtype.type(1) for name, array in self.base(announcement).items()}
+            self.prepare(announcement, arrays, 20, {"loss": 0.5})
 
     def publish_due(self) -> None:
         task = self.ledger.task(self.task)

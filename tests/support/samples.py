@@ -40,6 +40,7 @@ TERMS = Terms.model_validate(
         "code": HEX,
         "weights": BLOB.model_dump(),
         "training": {"epochs": 2, "rate": "float:0.01", "shuffle": True},
+        "adjustable": ({"name": "rate", "low": "float:0.0", "high": "float:1.0"}, {"name": "schedule"}),
         "rule": {"name": "FedAvg", "arguments": {}},
         "metrics": ({"name": "log_loss", "low": "float:0.0", "high": "float:100.0"},),
         "scoring": {"rule": "shapley", "utility": "log_loss", "budget": 1024, "validation": None},
@@ -57,7 +58,9 @@ TERMS = Terms.model_validate(
     }
 )
 PROFILE = Profile(name="St Mary's Hospital", did=f"did:pkh:eip155:1:{ALICE}", encryption_key=None)
-ANNOUNCEMENT = Announcement(**ROUND, base=BLOB, settings={"rate": "float:0.1"}, invited=(ALICE, BOB))
+ANNOUNCEMENT = Announcement(
+    **ROUND, base=BLOB, settings={"rate": "float:0.1"}, invited=(ALICE, BOB), drawn_at=7
+)
 RECEIPT = Receipt(
     **ROUND,
     trainer=BOB,

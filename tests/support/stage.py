@@ -1,7 +1,7 @@
-"""Three sites behind Flower's mod, one of them Mallory's, on a real chain and store in one folder.
+"""Sites behind Flower's mod, one of them Mallory's, on a real chain and store in one folder.
 
-Everything is real but the app, which adds a number to what it gets. Mallory's node is the second of three, so
-that somebody honest submits before her and somebody after.
+Everything is real but the app, which adds a number to what it gets. Mallory's node is the second, so that
+somebody honest submits before her and somebody after.
 """
 
 from __future__ import annotations
@@ -14,17 +14,20 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+from agreed import tensor, terms_of
 from eth_account.signers.local import LocalAccount
 from flwr.app import Array, ArrayRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.serverapp.strategy import FedAvg
+from liar import Liar, Lie
 from mallory import SPENT, Mallory, Misdeed
 
-from aggregator import flower, replay, rules
-from aggregator.findings import Finding
+from aggregator import flower, rules
 from aggregator.record import Record
 from aggregator.rounds import Rounds
 from aggregator.strategy import OnChain
+from aggregator.verifying import replay
+from aggregator.verifying.findings import Finding
 from clients.mod import site_mod
 from clients.outbox import Outbox
 from clients.site import Site, policy_digest
@@ -33,7 +36,7 @@ from fl import weights
 from fl.canonical import sha256
 from fl.chain.node import EmbeddedNode
 from fl.chain.provider import EmbeddedProvider
-from fl.documents import Receipt, Reference, Terms
+from fl.documents import Receipt, Terms
 from fl.errors import BlobUnavailable, UsageError
 from fl.ledger.accounts import account_from_seed
 from fl.ledger.contract import Web3Ledger
@@ -41,13 +44,13 @@ from fl.ledger.deploy import deploy, mint
 from fl.ledger.types import Address, TaskParams
 from fl.store.cid import Cid
 from fl.store.embedded import EmbeddedStore
-from fl.store.layout import cid_of
 from fl.store.port import put_bytes
 
 MALLORY = "mallory"
 NAMES = ("ada", MALLORY, "cleo")
 HONEST = ("ada", "cleo")
-EXAMPLES = {"ada": 10, MALLORY: 20, "cleo": 30}
+FOUR = (*NAMES, "dora")
+EXAMPLES = {"ada": 10, MALLORY: 20, "cleo": 30, "dora": 40}
 REWARD, CLOSE_WINDOW = 9_000, 400
 CODE = sha256(b"the code that everybody runs")
 BASE = {
@@ -68,37 +71,17 @@ def address(name: str) -> Address:
     return Address(account(name).address)
 
 
-def tensor(name: str, array: np.ndarray) -> dict[str, Any]:
-    bounds = {"low": "float:0.0", "high": "float:9.0"} if name == "variance" else {}
-    return {"name": name, "dtype": weights.dtype_name(array), "shape": array.shape, **bounds}
-
-
 def make_terms(base: weights.Arrays, **changes: Any) -> Terms:
-    data = weights.encode(base)
+    bounds = {"variance": {"low": "float:0.0", "high": "float:9.0"}}
     usual = {
-        "purpose": "Agree, whatever one of us does.",
-        "tensors": tuple(tensor(name, array) for name, array in base.items()),
-        "model": None,
-        "data": None,
+        "tensors": tuple(tensor(name, array, **bounds.get(name, {})) for name, array in base.items()),
         "code": CODE.hex(),
-        "weights": Reference.of(cid_of(data), data).model_dump(),
-        "training": {},
-        "rule": {"name": "FedAvg", "arguments": {}},
-        "metrics": ({"name": "loss", "low": "float:0.0", "high": "float:10.0"},),
         "scoring": {"rule": "examples", "utility": "log_loss", "budget": 1024, "validation": None},
-        "guard": "none",
-        "limits": {"element": "float:10.0", "norm": "float:15.0", "examples": 1000},
-        "tolerance": 10,
-        "minimum_gain": 1000,
         "privacy": {"epsilon": "float:1.0", "delta": "float:1e-05"},
-        "recipients": (),
         "reward": str(REWARD),
-        "quorum": 2,
-        "window": 600,
         "close_window": CLOSE_WINDOW,
-        "settle_delay": 50,
     }
-    return Terms.model_validate(usual | changes)
+    return terms_of(base, **(usual | changes))
 
 
 # --- chain and store
@@ -180,21 +163,13 @@ class Honest(Site):
         return super().prepare(announcement, arrays, examples, metrics, privacy)
 
 
-class Inviting(Rounds):
-    """Rounds that ask only some to come."""
-
-    invited: tuple[str, ...] | None = None
-
-    def open(self, settings=None, invited=None):
-        return super().open(settings, self.invited)
-
-
 class Stage:
     """One federation with one task, in a folder of its own."""
 
-    def __init__(self, folder: Path, contract: Address) -> None:
+    def __init__(self, folder: Path, contract: Address, names: tuple[str, ...]) -> None:
         self.folder = folder
         self.contract = contract
+        self.names = names
         self.task = 1
         self.node = EmbeddedNode.open(folder / "chain.sqlite")
         self.store = SlowStore(folder / "store", self.node)
@@ -202,16 +177,16 @@ class Stage:
         self.trained: dict[tuple[str, int], bytes] = {}
 
     @classmethod
-    def build(cls, folder: Path) -> Stage:
+    def build(cls, folder: Path, names: tuple[str, ...] = NAMES) -> Stage:
         """Deploy, admit everybody, and have them join a task."""
-        funds = {address(name): 10**24 for name in ("owner", "aggregator", *NAMES)}
+        funds = {address(name): 10**24 for name in ("owner", "aggregator", *names)}
         with EmbeddedNode.create(folder / "chain.sqlite", alloc=funds, virtual_time=True) as node:
             provider = EmbeddedProvider(node)
             deployed = deploy(provider, account("owner"))
             mint(provider, account("owner"), deployed.token, address("owner"), 100 * REWARD)
-        stage = cls(folder, deployed.contract)
+        stage = cls(folder, deployed.contract, names)
         stage.ledger("owner").approve(100 * REWARD)
-        for name in NAMES:
+        for name in names:
             stage.ledger("owner").admit(address(name), sha256(name.encode()))
         stage.begin()
         stage.node.close()
@@ -219,7 +194,7 @@ class Stage:
 
     def copied_to(self, folder: Path) -> Stage:
         shutil.copytree(self.folder, folder)
-        return Stage(folder, self.contract)
+        return Stage(folder, self.contract, self.names)
 
     def begin(self, base: weights.Arrays = BASE, **terms: Any) -> None:
         """Create a task that everybody joins."""
@@ -232,7 +207,7 @@ class Stage:
         owner.fund(self.task, 5 * REWARD)
         put_bytes(self.store, agreed.encode())
         put_bytes(self.store, weights.encode(base))
-        for name in NAMES:
+        for name in self.names:
             self.site(name).join(agreed, policy_digest(b"my policy", sha256(name.encode())))
 
     @cache  # noqa: B019 - a stage ends with its test
@@ -246,8 +221,8 @@ class Stage:
 
     # --- rounds
 
-    def play(self, misdeed: Misdeed) -> Record:
-        """Play whole rounds, settled, in the last of which Mallory misbehaves."""
+    def play(self, misdeed: Misdeed, lie: Lie | None = None) -> Record:
+        """Play whole rounds, settled, in the last of which Mallory misbehaves; `lie` is the aggregator's."""
         if misdeed.begin:
             self.begin(**misdeed.begin)
         mallory = self.site(MALLORY, Mallory)
@@ -259,17 +234,16 @@ class Stage:
 
         app = ClientApp(mods=[site_mod(site_of)])
         app.train()(self._train)
-        grid = InProcessGrid(app, [{"name": name} for name in NAMES])
+        grid = InProcessGrid(app, [{"name": name} for name in self.names])
         with flower.quiet():
-            strategy = FedAvg(fraction_evaluate=0.0, min_available_nodes=len(NAMES))
-            OnChain(strategy, self._rounds(misdeed)).start(grid, num_rounds=misdeed.rounds)
+            OnChain(self._strategy(misdeed.count), self._rounds(lie)).start(grid, num_rounds=misdeed.rounds)
         self.mallory = mallory
         return self.record()
 
     def _train(self, message: Message, context: Context) -> Message:
         """Add a number that nobody else adds to every float, and one to everything else."""
         name, round_ = str(context.node_config["name"]), int(context.state["fedledger"]["round"])
-        step = (NAMES.index(name) + 1) / 8 + round_ / 64
+        step = (self.names.index(name) + 1) / 8 + round_ / 64
         arrays = {key: array.numpy() for key, array in message.content["arrays"].items()}
         for key, array in arrays.items():
             arrays[key] = np.asarray(array + (step if array.dtype.kind == "f" else 1), array.dtype)
@@ -278,11 +252,21 @@ class Stage:
         metrics = MetricRecord({"num-examples": EXAMPLES[name], "loss": 0.5})
         return Message(RecordDict({"arrays": record, "metrics": metrics}), reply_to=message)
 
-    def _rounds(self, misdeed: Misdeed) -> Rounds:
+    def _strategy(self, count: int | None) -> FedAvg:
+        everybody = len(self.names)
+        wanted = everybody if count is None else count
+        return FedAvg(
+            fraction_train=wanted / everybody,
+            fraction_evaluate=0.0,
+            min_train_nodes=wanted,
+            min_available_nodes=everybody,
+        )
+
+    def _rounds(self, lie: Lie | None) -> Rounds:
         rule = rules.build(self.record().terms().rule)
-        rounds = Inviting(self.ledger("aggregator"), self.store, self.task, rule, lambda *_: 0, self._wait)
-        if misdeed.invited is not None:
-            rounds.invited = tuple(address(name) for name in misdeed.invited)
+        rounds = Liar(self.ledger("aggregator"), self.store, self.task, rule, lambda *_: 0, self._wait)
+        if lie is not None:
+            rounds.lie = lie
         return rounds
 
     def _wait(self, until: int, done: Callable[[], bool]) -> None:
