@@ -1,60 +1,50 @@
 """OnChain: a Flower strategy whose rounds happen on the chain.
 
-The wrapped strategy says with which settings a round is trained; the chain says which updates count, and the
-rule of the terms, which is the wrapped strategy too, makes one model of them. Messages carry references.
+The wrapped strategy says with which settings a round is trained and how many sites are asked; the chain says
+who that is and which updates count, and the rule of the terms, which is the wrapped strategy too, makes one
+model of them. Messages carry references.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
-from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MessageType, MetricRecord, RecordDict
+from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricRecord
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Result, Strategy
 
-from aggregator.deliberation import REMINDERS
-from aggregator.rounds import RoundEnd, Rounds
+from aggregator import rules
+from aggregator.asking import Asking
+from aggregator.connecting import connect, persistently
+from aggregator.plan import FoundingGrid, Plan
+from aggregator.rounds import Rounds
+from aggregator.training import Training, Watch
 from fl import weights
-from fl.canonical import Setting
-from fl.documents import Announcement
+from fl.canonical import decode_settings
+from fl.documents import Rule
 from fl.errors import StoreError, UsageError
-from fl.ledger.types import Task
-from fl.messages import ANNOUNCEMENT, DELIVER
+from fl.messages import SERVER_ROUND
+
+__all__ = ["OnChain", "Watch"]
 
 EvaluateFn = Callable[[int, ArrayRecord], MetricRecord | None]
 
 _log = logging.getLogger("fedledger.aggregator")
 
 
-class Watch:
-    """Hears how rounds go and does nothing; override what is of interest."""
-
-    def opened(self, announcement: Announcement) -> None:
-        """A round is open on the chain, and the sites are asked next."""
-
-    def trained(self, round_: int, replies: Sequence[Message]) -> None:
-        """Every site has answered, perhaps with an error, or the time to answer is over."""
-
-    def ended(self, end: RoundEnd) -> None:
-        """A round was closed or failed."""
-
-
 class OnChain(Strategy):
-    """Runs `rounds` over a Flower grid; `strategy` is one that `aggregator.rules` supports.
+    """Runs `strategy`, one that `aggregator.rules` supports, over a Flower grid, every round on the chain.
 
-    Raises UsageError when it is not the terms' rule, or when it samples: every site is asked in each round.
+    `chain` is the ServerApp's context, whose run configuration says where the task is
+    (`aggregator.connecting`), or the task's rounds. Raises UsageError in `start` when the strategy is not the
+    terms' rule.
     """
 
-    def __init__(self, strategy: Strategy, rounds: Rounds, watch: Watch | None = None) -> None:
+    def __init__(self, strategy: Strategy, chain: Rounds | Context, watch: Watch | None = None) -> None:
         self.strategy = strategy
-        self.rounds = rounds
+        self.chain = chain
         self.watch = watch or Watch()
-        named, given = rounds.terms().rule.name, type(strategy).__name__
-        if named != given:
-            raise UsageError(f"The terms name the rule {named}, and the strategy is {given}.")
-        if getattr(strategy, "fraction_train", 1.0) != 1.0:
-            raise UsageError("Every site is asked in each round.", "Leave fraction_train at 1.0.")
 
     def start(
         self,
@@ -63,139 +53,95 @@ class OnChain(Strategy):
         num_rounds: int = 3,
         timeout: float = 3600,
         train_config: ConfigRecord | None = None,
-        evaluate_config: ConfigRecord | None = None,  # noqa: ARG002 - Flower's signature
+        evaluate_config: ConfigRecord | None = None,
         evaluate_fn: EvaluateFn | None = None,
     ) -> Result:
         """Run rounds until `num_rounds` have ended, those before a restart included, and settle them.
 
-        The contract's weights win over `initial_arrays`. `timeout` is in seconds and never beyond a round's
-        deadline. `evaluate_fn` is called with the weights in force; sites are not asked to evaluate.
-        Raises Refused when a round cannot be opened.
+        The contract's weights win over `initial_arrays`. `timeout` is in seconds: for nodes to come, and to
+        answer, then never beyond a round's deadline. After each closed round sites evaluate as the strategy
+        wants, then `evaluate_fn` is called with the weights in force; results are by the chain's round.
+        While chain or store are away, a deployed run starts again. Raises Refused when a round cannot be
+        opened, FedledgerError when too few nodes come.
         """
-        self._compare(initial_arrays)
+        rounds = self._rounds(grid, initial_arrays, train_config, num_rounds)
+        self._demand_rule(rounds)
+        _compare(initial_arrays, rounds)
         result = Result()
-        self._evaluate(evaluate_fn, self.rounds.ended(), result)
-        while (ended := self.rounds.ended()) < num_rounds:
-            end = self._round(grid, train_config or ConfigRecord(), timeout)
+
+        def run() -> None:
+            training = Training(grid, rounds, self.strategy, train_config, timeout, self.watch)
+            self._run(training, num_rounds, evaluate_config, evaluate_fn, result)
+
+        if self._deployed(grid):
+            persistently(run)
+        else:
+            run()
+        return result
+
+    def _run(
+        self,
+        training: Training,
+        num_rounds: int,
+        evaluate_config: ConfigRecord | None,
+        evaluate_fn: EvaluateFn | None,
+        result: Result,
+    ) -> None:
+        rounds = training.rounds
+        _evaluate(evaluate_fn, rounds.ended(), rounds, result)
+        while (ended := rounds.ended()) < num_rounds:
+            end = training.round()
             _log.info("round %s (%s of %s): %s", end.round, ended + 1, num_rounds, end.reason or "closed")
             if end.manifest:
                 result.train_metrics_clientapp[end.round] = MetricRecord(dict(end.manifest.metrics))
-            self._evaluate(evaluate_fn, end.round, result)
-        self._deliver(grid, timeout)  # the last round has ended: sites need its receipts no more
-        self.rounds.settle_all()
-        result.arrays = self._current()
-        return result
+                index = training.index() - 1
+                if metrics := training.evaluate(index, end.manifest.weights, evaluate_config):
+                    result.evaluate_metrics_clientapp[end.round] = metrics
+            _evaluate(evaluate_fn, end.round, rounds, result)
+        training.meet()
+        training.deliver()  # the last round has ended: sites need its receipts no more
+        rounds.settle_all()
+        result.arrays = _current(rounds)
 
-    # --- one round
+    # --- which chain
 
-    def _round(self, grid: Grid, config: ConfigRecord, timeout: float) -> RoundEnd:
-        """Open, train, wait for the seal, have receipts published, decide; goes on where a round stands."""
-        asked = list(self.configure_train(self._index(), ArrayRecord(), ConfigRecord(dict(config)), grid))
-        announcement = self.rounds.open(_settings(asked))
-        self.watch.opened(announcement)
-        failed: Sequence[Message] = ()
-        if not self.rounds.over():
-            replies = self._train(grid, asked, announcement, timeout)
-            self.watch.trained(announcement.round, replies)
-            failed = _failed(asked, replies)
-        self._gather(grid, failed, announcement, timeout)
-        self._deliver(grid, timeout)
-        end = self.rounds.finish(lambda: self._deliver(grid, timeout))
-        self.watch.ended(end)
-        self.rounds.settle_due()
-        return end
+    def _rounds(
+        self, grid: Grid, arrays: ArrayRecord | None, config: ConfigRecord | None, num_rounds: int
+    ) -> Rounds:
+        if isinstance(self.chain, Rounds):
+            return self.chain
+        if isinstance(grid, FoundingGrid):
+            return grid.found(self._plan(grid, arrays, config, num_rounds))
+        return connect(self.chain.run_config, self.strategy)
 
-    def _train(
-        self, grid: Grid, asked: Sequence[Message], announcement: Announcement, timeout: float
-    ) -> list[Message]:
-        return self._ask(grid, [_by_reference(message, announcement) for message in asked], timeout)
+    def _deployed(self, grid: Grid) -> bool:
+        return isinstance(self.chain, Context) and not isinstance(grid, FoundingGrid)
 
-    def _gather(
-        self, grid: Grid, failed: Sequence[Message], announcement: Announcement, timeout: float
-    ) -> None:
-        """Have sites train that failed to, and submit what is due, until the round is over.
+    def _plan(
+        self, grid: Grid, arrays: ArrayRecord | None, config: ConfigRecord | None, num_rounds: int
+    ) -> Plan:
+        if arrays is None:
+            raise UsageError("`start` got no initial_arrays to found a task with.")
+        wanted = max(getattr(self.strategy, "min_available_nodes", 1), len(list(grid.get_node_ids())))
+        settings = Asking(self.strategy, grid, config).round(1, wanted).settings
+        settings.pop(SERVER_ROUND, None)
+        initial = {name: array.numpy() for name, array in arrays.items()}
+        return Plan(self.strategy, initial, settings, num_rounds)
 
-        There are those that submit when asked, those whose node or store was away, and those whose
-        submission a reorg took back.
-        """
-        task = self._task()
-        step = max(1, task.window // REMINDERS)
-        while self._in_time(task):
-            next_time = min(self.rounds.ledger.now() + step, task.deadline + 1)
-            self._deliver(grid, timeout)
-            if self._in_time(task):
-                failed = _failed(failed, self._train(grid, failed, announcement, timeout))
-            self.rounds.wait(next_time, self.rounds.over)
-        self.rounds.await_end()
-
-    def _in_time(self, task: Task) -> bool:
-        """Whether a submission that is sent now can still count."""
-        return not self.rounds.over() and self.rounds.ledger.now() <= task.deadline
-
-    def _index(self) -> int:
-        """Closed rounds + 1, which is what strategies count: failed rounds use chain numbers up."""
-        return 1 + sum(round_.closed is not None for round_ in self.rounds.record().rounds)
-
-    def _task(self) -> Task:
-        return self.rounds.ledger.task(self.rounds.task)
-
-    def _deliver(self, grid: Grid, timeout: float) -> None:
-        content = RecordDict({DELIVER: ConfigRecord()})
-        self._ask(grid, [_train_message(content, node) for node in sorted(grid.get_node_ids())], timeout)
-
-    def _ask(self, grid: Grid, messages: Sequence[Message], timeout: float) -> list[Message]:
-        """Send and wait, at most as long as the open round allows. Errors are logged."""
-        if not messages:
-            return []
-        replies = list(grid.send_and_receive(messages, timeout=min(timeout, self._left())))
-        for reply in replies:
-            if reply.has_error():
-                # %r: the text is somebody else's, and a log may be a terminal
-                _log.warning("node %s: %.300r", reply.metadata.src_node_id, reply.error.reason)
-        return replies
-
-    def _left(self) -> float:
-        """Seconds to wait for replies: a part of the window, and never beyond its end.
-
-        A site that never answers must not keep others from being asked again, nor the round from closing.
-        """
-        task, now = self._task(), self.rounds.ledger.now()
-        if not task.open:
-            left = task.close_window / REMINDERS
-        elif task.sealed(now):
-            left = (task.close_by() - now) / REMINDERS
-        else:
-            left = min(task.deadline - now, task.window / REMINDERS)
-        return max(1, left)
-
-    # --- the weights in force
-
-    def _current(self) -> ArrayRecord:
-        record = self.rounds.record()
-        reference = record.heritage().weights
-        if reference is None:
-            raise StoreError("No document names the weights that the contract holds.")
-        arrays = weights.decode(record.blob(reference), record.terms().order)
-        return ArrayRecord({name: Array(array) for name, array in arrays.items()})
-
-    def _compare(self, initial: ArrayRecord | None) -> None:
-        if initial is None:
-            return
-        arrays = {name: array.numpy() for name, array in initial.items()}
-        if weights.digest(weights.encode(arrays)) != self._task().weights:
-            _log.warning("initial_arrays are not used: the contract holds other weights")
-
-    def _evaluate(self, evaluate_fn: EvaluateFn | None, round_: int, result: Result) -> None:
-        metrics = evaluate_fn(round_, self._current()) if evaluate_fn else None
-        if metrics is not None:
-            result.evaluate_metrics_serverapp[round_] = metrics
+    def _demand_rule(self, rounds: Rounds) -> None:
+        agreed, given = rounds.terms().rule, rules.describe(self.strategy)
+        if agreed != given:
+            raise UsageError(
+                f"The terms name the rule {_shown(agreed)}, and the strategy is {_shown(given)}.",
+                "Give the strategy the terms' arguments, or found another task.",
+            )
 
     # --- the wrapped strategy's own
 
     def configure_train(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
     ) -> Iterable[Message]:
-        """As the wrapped strategy does; only the settings of its messages are used."""
+        """As the wrapped strategy does; only the settings of its messages are used, and how many they are."""
         return self.strategy.configure_train(server_round, arrays, config, grid)
 
     def aggregate_train(
@@ -219,44 +165,32 @@ class OnChain(Strategy):
         self.strategy.summary()
 
 
-# --- messages
+def _shown(rule: Rule) -> str:
+    arguments = ", ".join(f"{name}={value!r}" for name, value in decode_settings(rule.arguments).items())
+    return f"{rule.name}({arguments})"
 
 
-def _train_message(content: RecordDict, node: int) -> Message:
-    return Message(content, dst_node_id=node, message_type=MessageType.TRAIN)
+# --- the weights in force
 
 
-def _failed(asked: Sequence[Message], replies: Sequence[Message]) -> list[Message]:
-    """The messages that were answered with an error, or not yet: to ask twice does no harm."""
-    well = {reply.metadata.src_node_id for reply in replies if not reply.has_error()}
-    return [message for message in asked if message.metadata.dst_node_id not in well]
+def _current(rounds: Rounds) -> ArrayRecord:
+    record = rounds.record()
+    reference = record.heritage().weights
+    if reference is None:
+        raise StoreError("No document names the weights that the contract holds.")
+    arrays = weights.decode(record.blob(reference), record.terms().order)
+    return ArrayRecord({name: Array(array) for name, array in arrays.items()})
 
 
-def _by_reference(message: Message, announcement: Announcement) -> Message:
-    """The strategy's message with the announcement's id in place of arrays."""
-    reference = ConfigRecord({ANNOUNCEMENT: announcement.id.hex()})
-    content = RecordDict()
-    for key, record in message.content.items():
-        content[key] = reference if isinstance(record, ArrayRecord) else record
-    return _train_message(content, message.metadata.dst_node_id)
+def _compare(initial: ArrayRecord | None, rounds: Rounds) -> None:
+    if initial is None:
+        return
+    arrays = {name: array.numpy() for name, array in initial.items()}
+    if weights.digest(weights.encode(arrays)) != rounds.ledger.task(rounds.task).weights:
+        _log.warning("initial_arrays are not used: the contract holds other weights")
 
 
-def _settings(messages: Sequence[Message]) -> dict[str, Setting]:
-    """The settings that the strategy gives to every site alike. Raises UsageError for others."""
-    found = [
-        {name: value for record in message.content.config_records.values() for name, value in record.items()}
-        for message in messages
-    ]
-    if not found:
-        raise UsageError("The strategy asks no site to train.")
-    if any(settings != found[0] for settings in found):
-        raise UsageError("The strategy gives sites different settings; a round has one announcement.")
-    return {name: _setting(name, value) for name, value in found[0].items()}
-
-
-def _setting(name: str, value: object) -> Setting:
-    if isinstance(value, list):
-        return tuple(value)
-    if isinstance(value, bool | int | float | str):
-        return value
-    raise UsageError(f"The setting {name!r} is {type(value).__name__}, which no document can hold.")
+def _evaluate(evaluate_fn: EvaluateFn | None, round_: int, rounds: Rounds, result: Result) -> None:
+    metrics = evaluate_fn(round_, _current(rounds)) if evaluate_fn else None
+    if metrics is not None:
+        result.evaluate_metrics_serverapp[round_] = metrics

@@ -12,15 +12,36 @@ import re
 from collections.abc import Callable
 from typing import TypeVar, cast
 
-from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Error, Message, MetricRecord, RecordDict
+from flwr.app import (
+    Array,
+    ArrayRecord,
+    ConfigRecord,
+    Context,
+    Error,
+    Message,
+    MessageType,
+    MetricRecord,
+    RecordDict,
+)
 from flwr.clientapp.typing import ClientAppCallable, Mod
+from pydantic import ValidationError
 
-from clients.node import open_site
+from clients.node import complete, linger, open_site
 from clients.site import Site
 from fl.canonical import Setting
-from fl.documents import Announcement, Receipt
+from fl.documents import Announcement, Receipt, Reference
 from fl.errors import ConsentError, FedledgerError, UsageError
-from fl.messages import ANNOUNCEMENT, DELIVER, EXAMPLES, RECEIPT
+from fl.messages import (
+    ANNOUNCEMENT,
+    DELIVER,
+    EXAMPLES,
+    INTRODUCE,
+    PUBLISHED,
+    RECEIPT,
+    WEIGHTED_BY,
+    WEIGHTS,
+)
+from fl.weights import Arrays
 
 STATE = "fedledger"
 """Key of a config record in the context's state: `terms` (canonical bytes) and `round` of this training."""
@@ -68,19 +89,62 @@ on_chain = site_mod(_site_of)
 
 
 def _answer(message: Message, context: Context, call_next: ClientAppCallable, site: Site) -> Message:
+    if INTRODUCE in message.content:
+        return _introduced(message, context, site)
     if DELIVER in message.content:
-        try:
-            site.submit_due()
-        finally:  # receipts of other rounds may be due, whatever became of this one
-            site.publish_due()
-        return Message(RecordDict(), reply_to=message)
+        return _delivered(message, site)
+    if message.metadata.message_type.partition(".")[0] == MessageType.EVALUATE:
+        return _evaluated(message, context, call_next, site)
+    config = complete(context.node_config)
     announcement = site.announced(_announced_id(message))
     if site.submitted(announcement.round):
         return Message(RecordDict(), reply_to=message)
     receipt = site.prepared(announcement) or _train(message, context, call_next, site, announcement)
-    if context.node_config.get("submit", True):
+    published = False
+    if config.get("submit", True):
         site.submit_due()
-    return Message(RecordDict({RECEIPT: _reference(receipt)}), reply_to=message)
+        published = site.publish_soon(receipt.round, linger(config))
+    return Message(RecordDict({RECEIPT: _reference(receipt, published)}), reply_to=message)
+
+
+def _introduced(message: Message, context: Context, site: Site) -> Message:
+    signature = site.introduction(context.run_id, context.node_id)
+    said = ConfigRecord({"trainer": site.account, "signature": signature})
+    return Message(RecordDict({INTRODUCE: said}), reply_to=message)
+
+
+def _delivered(message: Message, site: Site) -> Message:
+    try:
+        site.submit_due()
+    finally:  # receipts of other rounds may be due, whatever became of this one
+        site.publish_due()
+    return Message(RecordDict(), reply_to=message)
+
+
+def _evaluated(message: Message, context: Context, call_next: ClientAppCallable, site: Site) -> Message:
+    """Call the app on the contract's weights; only metrics go back."""
+    if not complete(context.node_config).get("evaluate", True):
+        raise ConsentError("This site evaluates nothing.")
+    base = _record(site.in_force(_weights(message)))
+    message.content = RecordDict(
+        {key: base if WEIGHTS in record else record for key, record in message.content.config_records.items()}
+    )
+    reply = call_next(message, context)
+    if reply.has_error():
+        raise UsageError(f"The app answered with an error: {reply.error.reason}")
+    return Message(RecordDict(dict(reply.content.metric_records)), reply_to=message)
+
+
+def _weights(message: Message) -> Reference:
+    """Which weights the message refers to. Raises ConsentError for a message by value."""
+    for record in message.content.config_records.values():
+        value = record.get(WEIGHTS)
+        if isinstance(value, str):
+            try:
+                return Reference.model_validate_json(value)
+            except ValidationError as error:
+                raise ConsentError("The message's reference to weights is none.") from error
+    raise ConsentError("This site evaluates only weights that are on the chain, and the message names none.")
 
 
 def _announced_id(message: Message) -> bytes:
@@ -104,15 +168,16 @@ def _train(
     record = _only(list(reply.content.array_records.values()), "array")
     arrays = {name: array.numpy() for name, array in record.items()}
     metrics = _scalars(_only(list(reply.content.metric_records.values()), "metric"))
-    examples = metrics.pop(EXAMPLES, 0.0)
+    key = str(site.terms.rule.arguments.get(WEIGHTED_BY, EXAMPLES))
+    examples = metrics.pop(key, 0.0)
     if not examples.is_integer():
-        raise UsageError(f"The app reports {examples} as {EXAMPLES!r}, which is no whole number.")
+        raise UsageError(f"The app reports {examples} as {key!r}, which is no whole number.")
     return site.prepare(announcement, arrays, int(examples), metrics)
 
 
 def _content(message: Message, site: Site, announcement: Announcement) -> RecordDict:
     """What the app gets: a new record, because strategies share one among their messages."""
-    base = ArrayRecord({name: Array(array) for name, array in site.base(announcement).items()})
+    base = _record(site.base(announcement))
     config = ConfigRecord({name: _plain(value) for name, value in site.settings(announcement).items()})
     return RecordDict(
         {
@@ -120,6 +185,10 @@ def _content(message: Message, site: Site, announcement: Announcement) -> Record
             for key, record in message.content.config_records.items()
         }
     )
+
+
+def _record(arrays: Arrays) -> ArrayRecord:
+    return ArrayRecord({name: Array(array) for name, array in arrays.items()})
 
 
 def _plain(value: Setting) -> bool | float | int | str | list[int]:
@@ -137,7 +206,7 @@ def _scalars(metrics: MetricRecord) -> dict[str, float]:
     return {name: float(value) for name, value in metrics.items() if not isinstance(value, list)}
 
 
-def _reference(receipt: Receipt) -> ConfigRecord:
+def _reference(receipt: Receipt, published: bool) -> ConfigRecord:
     """What may leave before the round is sealed: the receipt's digest and the sealed update's reference."""
     return ConfigRecord(
         {
@@ -146,5 +215,6 @@ def _reference(receipt: Receipt) -> ConfigRecord:
             "receipt": receipt.id.hex(),
             "update": receipt.update.cid,
             "size": receipt.update.size,
+            PUBLISHED: published,
         }
     )

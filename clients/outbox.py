@@ -16,6 +16,7 @@ from pathlib import Path
 from fl.documents import Receipt
 from fl.errors import UsageError
 from fl.files import PRIVATE, sync_folder, write_once
+from fl.ledger.port import Ledger
 
 _SALT_BYTES = 32
 
@@ -48,6 +49,15 @@ class Outbox:
         with _using(self._receipts):
             files = sorted(self._receipts.glob("*.json"))
             return tuple(Receipt.decode(file.read_bytes()) for file in files)
+
+    def receipts_of(self, ledger: Ledger, task: int) -> tuple[Receipt, ...]:
+        """Those of the ledger's own account in one of its tasks."""
+        here = (ledger.chain_id, ledger.contract, task, ledger.account)
+        return tuple(
+            receipt
+            for receipt in self.receipts()
+            if (receipt.chain_id, receipt.contract, receipt.task, receipt.trainer) == here
+        )
 
     def drop(self, receipt: Receipt) -> None:
         """Take a receipt out for good; harmless when it is gone already."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
 
@@ -24,7 +25,7 @@ from fl.errors import ConsentError, Refused, StoreError, StoreUnavailable, Usage
 from fl.ledger.port import Ledger
 from fl.ledger.types import Address, Transaction
 from fl.store.port import BlobStore, put_bytes, read_bytes, read_document
-from fl.waiting import Wait, polling
+from fl.waiting import POLL_SECONDS, Wait, polling
 from fl.weights import Arrays
 
 _log = logging.getLogger("fedledger.site")
@@ -61,7 +62,7 @@ class Site:
         outbox: Outbox,
         *,
         code: bytes,
-        data: bytes,
+        data: bytes | Callable[[], bytes],
         keys: Keys = fresh_key,
         wait: Wait | None = None,
     ) -> None:
@@ -73,9 +74,14 @@ class Site:
         self.task = task
         self.outbox = outbox
         self.code = code
-        self.data = data
+        self._data = data
         self.keys = keys
         self.wait = wait or polling(ledger)
+
+    @cached_property
+    def data(self) -> bytes:
+        """The commitment to the rows: worked out when it is needed, for there may be many."""
+        return self._data if isinstance(self._data, bytes) else self._data()
 
     # --- consent
 
@@ -101,6 +107,10 @@ class Site:
                 f"The terms approve the code {terms.code}; the code at this site is {self.code.hex()}.",
                 "Install the version of the code that the terms name.",
             )
+
+    def introduction(self, run: int, node: int) -> bytes:
+        """This account's signed word that the node is its own in a run of Flower's."""
+        return self.ledger.sign_introduction(self.task, run, node)
 
     # --- what to train on
 
@@ -136,11 +146,33 @@ class Site:
 
         Raises ConsentError when they are not exactly what chain and terms say; StoreError without them.
         """
+        return self._weights(announcement.base)
+
+    def _weights(self, reference: Reference) -> Arrays:
         terms = self.terms
         self._check_code(terms)
-        consent.check_base_size(announcement.base, terms)
-        data = read_bytes(self.store, announcement.base.parsed(), announcement.base.size)
-        return consent.read_base(data, announcement.base, terms)
+        consent.check_base_size(reference, terms)
+        data = read_bytes(self.store, reference.parsed(), reference.size)
+        return consent.read_base(data, reference, terms)
+
+    def in_force(self, reference: Reference) -> Arrays:
+        """The weights that the contract holds, of which `reference` says where they lie; in the terms' order.
+
+        Raises ConsentError for other weights, StoreError without them.
+        """
+        held = self._held(reference)
+        if reference.sha256 != held.hex():
+            raise ConsentError(f"The contract holds the weights {held.hex()}, not {reference.sha256}.")
+        return self._weights(reference)
+
+    def _held(self, reference: Reference) -> bytes:
+        """What the contract holds; these very weights are waited for until they are confirmed."""
+        if self.ledger.task(self.task).weights.hex() == reference.sha256:
+            self.wait(
+                self.ledger.now() + self.terms.window,
+                lambda: self.ledger.confirmed().task(self.task).weights.hex() == reference.sha256,
+            )
+        return self.ledger.confirmed().task(self.task).weights
 
     def settings(self, announcement: Announcement) -> dict[str, Setting]:
         """What to train with in this round. Raises ConsentError when it contradicts the terms."""
@@ -269,6 +301,21 @@ class Site:
                     self._publish(receipt, standing)
                 # else a node behind the same address has not seen the end yet: the next time it may
 
+    def publish_soon(self, round_: int, seconds: float) -> bool:
+        """Publish as soon as the round is sealed; whether that came within `seconds` of the wall clock."""
+        until = time.monotonic() + seconds
+        while not self._is_sealed(round_):
+            if time.monotonic() >= until:
+                return False
+            time.sleep(min(POLL_SECONDS, seconds))
+        self.publish_due()
+        return True
+
+    def _is_sealed(self, round_: int) -> bool:
+        chain = self.ledger.confirmed()
+        task = chain.task(self.task)
+        return task.round > round_ or (task.round == round_ and not running(task, round_, chain.now()))
+
     def _publish(self, receipt: Receipt, standing: Standing) -> None:
         served = standing.revealed or (standing.wanted and self._served(receipt))
         if standing.wanted and not served and not standing.settled:
@@ -290,9 +337,4 @@ class Site:
 
     def _receipts(self) -> tuple[Receipt, ...]:
         """The outbox's receipts of this site in this task."""
-        here = (self.ledger.chain_id, self.ledger.contract, self.task, self.account)
-        return tuple(
-            receipt
-            for receipt in self.outbox.receipts()
-            if (receipt.chain_id, receipt.contract, receipt.task, receipt.trainer) == here
-        )
+        return self.outbox.receipts_of(self.ledger, self.task)

@@ -95,6 +95,7 @@ def test_the_reply_holds_references_and_no_array_metric_or_key(federation):
         "receipt": receipt.id.hex(),
         "update": receipt.update.cid,
         "size": receipt.update.size,
+        "published": False,
     }
     assert receipt.key not in repr(reply)
 

@@ -15,6 +15,7 @@ from fl import weights
 from fl.canonical import sha256
 from fl.errors import UsageError
 from fl.ledger.types import RoundClosed, RoundFailed, RoundSettled, UpdateSubmitted
+from fl.messages import DELIVER
 
 
 class World:
@@ -40,7 +41,8 @@ class World:
         return Message(RecordDict({"arrays": record, "metrics": metrics}), reply_to=message)
 
     def on_chain(self, watch=None):
-        return OnChain(FedAvg(min_available_nodes=3), self.federation.rounds, watch)
+        strategy = FedAvg(min_available_nodes=3, fraction_evaluate=0.0)
+        return OnChain(strategy, self.federation.rounds, watch)
 
     def events(self, kind):
         owner = self.federation.owner
@@ -79,6 +81,28 @@ def test_sites_that_submit_by_themselves_work_as_well(federation):
     assert len(world.events(RoundClosed)) == 1
 
 
+def test_a_site_that_can_publish_at_once_is_not_asked_to_deliver(federation):
+    """The last to submit sees the seal before its app has ended."""
+    world = World(federation, submit=True)
+    delivered = []
+
+    class Grid(InProcessGrid):
+        def push_messages(self, messages):
+            delivered.extend(one.metadata.dst_node_id for one in messages if DELIVER in one.content)
+            return super().push_messages(messages)
+
+    world.grid.__class__ = Grid
+    asked_before_the_close = []
+
+    class Listener(Watch):
+        def ended(self, end):
+            asked_before_the_close.extend(delivered)
+
+    world.on_chain(Listener()).start(world.grid, num_rounds=1)
+    assert asked_before_the_close == list(world.grid.get_node_ids())[:2]
+    assert [site.outbox.receipts() for site in federation.sites.values()] == [(), (), ()]
+
+
 def test_the_strategys_settings_reach_the_sites_through_the_chain(new_federation, terms_with):
     training = {"learning_rate": "float:0.5", "epochs": 3, "rates": ["float:0.5", "float:0.25"]}
     world = World(new_federation(terms=terms_with(training=training)))
@@ -102,10 +126,11 @@ def test_the_aggregate_is_flowers_own(world):
     assert found["weight"].numpy().tobytes() == expected["weight"].numpy().tobytes()
 
 
-def test_a_strategys_settings_that_the_terms_do_not_name_train_nobody(world):
-    world.start(1, train_config=ConfigRecord({"epochs": 2**53 - 1}))
+def test_settings_that_the_terms_do_not_name_are_refused_before_the_round_opens(world):
+    with pytest.raises(UsageError, match="epochs"):
+        world.start(1, train_config=ConfigRecord({"epochs": 2**53 - 1}))
     assert world.trained == []
-    assert len(world.events(RoundFailed)) == 1
+    assert not world.federation.owner.task(world.federation.task).open
 
 
 def test_when_a_run_ends_no_receipt_waits_at_a_site(world):
@@ -230,13 +255,21 @@ def test_the_contracts_own_initial_arrays_are_fine(world, caplog):
 
 
 def test_another_rule_than_the_terms_is_refused(federation):
+    world = World(federation)
     with pytest.raises(UsageError, match="FedMedian"):
-        OnChain(FedMedian(), federation.rounds)
+        OnChain(FedMedian(), federation.rounds).start(world.grid)
 
 
-def test_a_strategy_that_samples_is_refused(federation):
-    with pytest.raises(UsageError, match="Every site"):
-        OnChain(FedAvg(fraction_train=0.5), federation.rounds)
+def test_a_strategy_that_wants_more_nodes_than_there_are_seats_is_refused_and_not_waited_for(federation):
+    world = World(federation)
+    with pytest.raises(UsageError, match="wants 4 nodes"):
+        OnChain(FedAvg(min_available_nodes=4), federation.rounds).start(world.grid)
+
+
+def test_a_strategy_that_trains_nobody_is_refused(federation):
+    world = World(federation)
+    with pytest.raises(UsageError, match="no site"):
+        OnChain(FedAvg(fraction_train=0.0), federation.rounds).start(world.grid)
 
 
 def test_settings_that_no_document_can_hold_are_refused_before_the_round_opens(world):

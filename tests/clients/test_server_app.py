@@ -7,6 +7,7 @@ import pytest
 from flwr.app import Context, RecordDict
 
 from aggregator import app as server
+from aggregator import connecting
 from clients import app as client
 from clients.node import open_site
 from clients.site import policy_digest
@@ -119,7 +120,7 @@ def test_how_many_confirmations_a_transaction_needs_can_be_said(deployed, tmp_pa
         opened.append(arguments[2])
         raise UsageError("Enough.")
 
-    monkeypatch.setattr(server, "open_ledger", open_ledger)
+    monkeypatch.setattr(connecting, "open_ledger", open_ledger)
     config = {**deployed.place, "key": str(tmp_path / "owner.key"), "num-rounds": 1}
     for more in ({}, {"confirmations": 7}):
         with pytest.raises(UsageError, match="Enough"):
@@ -133,7 +134,7 @@ def test_how_many_confirmations_a_transaction_needs_can_be_said(deployed, tmp_pa
 def test_a_missing_key_in_the_runs_configuration_is_named(deployed):
     grid = InProcessGrid("clients.app:app", deployed.nodes)
     with pytest.raises(UsageError, match="key"):
-        server.app(grid, Context(1, 0, {}, RecordDict(), deployed.place))
+        server.app(grid, Context(1, 0, {}, RecordDict(), {**deployed.place, "num-rounds": 1}))
 
 
 @pytest.mark.parametrize("name", ["task", "num-rounds", "confirmations"])
@@ -148,7 +149,7 @@ def test_scoring_without_what_it_needs_is_refused(new_federation, terms_with):
     scoring = {"rule": "shapley", "utility": "log_loss", "budget": 1024, "validation": None}
     federation = new_federation(terms=terms_with(scoring=scoring), joined=False)
     with pytest.raises(UsageError, match="validation"):
-        server.open_rounds(federation.owner, federation.store, federation.task, federation.wait)
+        connecting.open_rounds(federation.owner, federation.store, federation.task, federation.wait)
 
 
 def test_waiting_ends_with_what_is_waited_for_or_with_the_time(federation, monkeypatch):
@@ -158,8 +159,8 @@ def test_waiting_ends_with_what_is_waited_for_or_with_the_time(federation, monke
         naps.append(seconds)
         federation.chain.set_time(federation.owner.now() + 10)
 
-    monkeypatch.setattr(server.time, "sleep", nap)
-    wait = server.polling(federation.owner)
+    monkeypatch.setattr(connecting.time, "sleep", nap)
+    wait = connecting.polling(federation.owner)
     wait(federation.owner.now() + 25, lambda: False)
     assert len(naps) == 3
     wait(federation.owner.now() + 1000, lambda: len(naps) == 5)
@@ -181,8 +182,8 @@ def clock(monkeypatch):
             self.naps = (*self.naps, seconds)
 
     clock = Clock()
-    monkeypatch.setattr(server.time, "sleep", clock.sleep)
-    monkeypatch.setattr(server.time, "monotonic", lambda: clock.now)
+    monkeypatch.setattr(connecting.time, "sleep", clock.sleep)
+    monkeypatch.setattr(connecting.time, "monotonic", lambda: clock.now)
     return clock
 
 
@@ -194,8 +195,8 @@ def test_the_app_starts_again_while_chain_or_store_are_away(clock, error, caplog
         if answer := answers.pop(0):
             raise answer
 
-    server.persistently(start)
-    assert clock.naps == server.PAUSES[:2]
+    connecting.persistently(start)
+    assert clock.naps == connecting.PAUSES[:2]
     assert "Still away." in caplog.text
 
 
@@ -204,9 +205,9 @@ def test_it_gives_up_after_minutes(clock):
         raise LedgerUnavailable("Gone.")
 
     with pytest.raises(LedgerUnavailable, match="Gone"):
-        server.persistently(start)
-    assert clock.naps == server.PAUSES
-    assert sum(server.PAUSES) > 120
+        connecting.persistently(start)
+    assert clock.naps == connecting.PAUSES
+    assert sum(connecting.PAUSES) > 120
 
 
 def test_outages_that_are_far_apart_do_not_add_up(clock):
@@ -218,8 +219,8 @@ def test_outages_that_are_far_apart_do_not_add_up(clock):
             left.pop()
             raise LedgerUnavailable("Away.")
 
-    server.persistently(start)
-    assert clock.naps == server.PAUSES[:1] * 50
+    connecting.persistently(start)
+    assert clock.naps == connecting.PAUSES[:1] * 50
 
 
 def test_what_the_contract_refuses_is_not_tried_again(clock):
@@ -227,5 +228,5 @@ def test_what_the_contract_refuses_is_not_tried_again(clock):
         raise Refused("IsPaused")
 
     with pytest.raises(Refused):
-        server.persistently(start)
+        connecting.persistently(start)
     assert clock.naps == ()

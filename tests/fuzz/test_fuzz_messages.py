@@ -30,6 +30,7 @@ from stage import BASE, CODE, NAMES, REWARD, account, make_terms
 from aggregator import flower, rules
 from aggregator.rounds import Rounds
 from aggregator.strategy import OnChain
+from aggregator.trainers import Trainers
 from clients.mod import site_mod
 from clients.outbox import Outbox
 from clients.site import Site, policy_digest
@@ -38,7 +39,7 @@ from fl import weights
 from fl.canonical import sha256
 from fl.ledger.memory import MemoryFederation
 from fl.ledger.types import Stage, TaskParams
-from fl.messages import ANNOUNCEMENT, DELIVER, RECEIPT
+from fl.messages import ANNOUNCEMENT, DELIVER, INTRODUCE, RECEIPT, WEIGHTS
 from fl.store.memory import MemoryStore
 from fl.store.port import put_bytes
 
@@ -81,8 +82,8 @@ class Meeting:
         if not done():
             self.chain.set_time(max(until, self.rounds.ledger.now()))
 
-    def mod(self, name: str, message: Message) -> Message:
-        context = Context(1, 2, {}, RecordDict(), {})
+    def mod(self, name: str, message: Message, node: int = 2) -> Message:
+        context = Context(1, node, {}, RecordDict(), {})
         return site_mod(lambda _context: self.site(name))(message, context, train)
 
 
@@ -110,7 +111,8 @@ def listening() -> Iterator[list[str]]:
 
 # --- what may stand in a message
 
-keys = st.sampled_from(["arrays", "config", "metrics", ANNOUNCEMENT, DELIVER, RECEIPT]) | st.text(max_size=6)
+MARKS = [ANNOUNCEMENT, DELIVER, INTRODUCE, RECEIPT, WEIGHTS]
+keys = st.sampled_from(["arrays", "config", "metrics", "trainer", "signature", *MARKS]) | st.text(max_size=6)
 scalars = (
     st.integers(-(2**63), 2**63 - 1)
     | st.floats()
@@ -131,14 +133,18 @@ contents = st.dictionaries(keys, records, max_size=4).map(RecordDict)
 errors = st.builds(Error, st.integers(0, 400), st.text(max_size=50) | st.just("\x1b[2J\r\n" * 50))
 
 
-def message_of(content: RecordDict | Error) -> Message:
-    return Message(content, metadata=Metadata(1, "1", 1, 2, "", "", 0.0, 1e12, "train"))
+def introduced(said: dict[str, object]) -> RecordDict:
+    return RecordDict({INTRODUCE: ConfigRecord(said)})
+
+
+def message_of(content: RecordDict | Error, kind: str = "train") -> Message:
+    return Message(content, metadata=Metadata(1, "1", 1, 2, "", "", 0.0, 1e12, kind))
 
 
 @effort(150, 2_000)
-@given(content=contents | errors)
-def test_a_site_answers_or_refuses_any_message_and_trains_on_nothing_but_a_round(meeting, content):
-    reply = meeting.mod("ada", message_of(content))
+@given(content=contents | errors, kind=st.sampled_from(["train", "train.more", "evaluate", "query"]))
+def test_a_site_answers_or_refuses_any_message_and_trains_on_nothing_but_a_round(meeting, content, kind):
+    reply = meeting.mod("ada", message_of(content, kind))
     assert reply.metadata.dst_node_id == 1
     if reply.has_error():
         assert len(reply.error.reason) < 300
@@ -162,8 +168,8 @@ def test_a_round_depends_on_no_reply_and_its_log_is_fit_for_a_terminal(tmp_path_
     meeting, said = Meeting(tmp_path_factory.mktemp("replies")), iter(replies * 10)
 
     def answer(message: Message, context: Context) -> Message:
-        meeting.mod(str(context.node_config["name"]), message)
-        return Message(next(said), reply_to=message)
+        honest = meeting.mod(str(context.node_config["name"]), message, context.node_id)
+        return honest if INTRODUCE in message.content else Message(next(said), reply_to=message)
 
     app = ClientApp()
     app.train()(answer)
@@ -173,4 +179,16 @@ def test_a_round_depends_on_no_reply_and_its_log_is_fit_for_a_terminal(tmp_path_
         OnChain(strategy, meeting.rounds).start(grid, num_rounds=1)
     (round_,) = meeting.rounds.record().rounds
     assert (round_.stage, len(round_.closed.entries)) == (Stage.SETTLED, 3)
+    assert all(line.isprintable() and len(line) < 600 for line in log)
+
+
+@effort(50, 1_000)
+@given(reply=contents | errors | st.dictionaries(keys, values, max_size=3).map(introduced))
+def test_no_word_but_a_signed_one_makes_a_node_a_trainers(meeting, reply):
+    app = ClientApp()
+    app.train()(lambda message, context: Message(reply, reply_to=message))
+    trainers = Trainers(InProcessGrid(app, [{}]), meeting.rounds.ledger, 1, "train")
+    with listening() as log:
+        assert trainers.meet() is False
+    assert trainers.nodes() == {}
     assert all(line.isprintable() and len(line) < 600 for line in log)

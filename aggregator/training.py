@@ -1,0 +1,237 @@
+"""One call of `OnChain.start`: rounds over a Flower grid, with what the chain says in place of replies.
+
+It keeps nothing that chain and store do not have, so it can be killed anywhere and started again elsewhere.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
+
+from flwr.app import ConfigRecord, Message, MetricRecord, RecordDict
+from flwr.serverapp import Grid
+from flwr.serverapp.exception import InconsistentMessageReplies
+from flwr.serverapp.strategy import Strategy
+
+from aggregator.asking import Asked, Asking, evaluation
+from aggregator.deliberation import REMINDERS
+from aggregator.exchange import exchange
+from aggregator.rounds import RoundEnd, Rounds
+from aggregator.trainers import Trainers
+from fl.canonical import sha256
+from fl.documents import Announcement, Reference
+from fl.errors import FedledgerError
+from fl.ledger.types import Address, Task
+from fl.messages import ANNOUNCEMENT, DELIVER, PUBLISHED, RECEIPT, WEIGHTS
+
+_GRACE_SECONDS = 60.0
+"""How long the nodes that are there may take to say whose they are."""
+
+_REPLY_SECONDS = 15.0
+"""How long replies are waited for once a round is sealed: sites that submitted publish then, and say so."""
+
+_log = logging.getLogger("fedledger.aggregator")
+
+
+class Watch:
+    """Hears how rounds go and does nothing; override what is of interest."""
+
+    def opened(self, announcement: Announcement) -> None:
+        """A round is open on the chain, and the sites are asked next."""
+
+    def trained(self, round_: int, replies: Sequence[Message]) -> None:
+        """Every site has answered, perhaps with an error, or the time to answer is over."""
+
+    def ended(self, end: RoundEnd) -> None:
+        """A round was closed or failed."""
+
+
+class Training:
+    """Trains and evaluates over `grid`; `timeout` is in seconds, for nodes to come and to answer."""
+
+    def __init__(
+        self,
+        grid: Grid,
+        rounds: Rounds,
+        strategy: Strategy,
+        config: ConfigRecord | None,
+        timeout: float,
+        watch: Watch,
+    ) -> None:
+        self.grid = grid
+        self.rounds = rounds
+        self.strategy = strategy
+        self.timeout = timeout
+        self.watch = watch
+        self._published: set[Address] = set()
+        self._grace = _GRACE_SECONDS
+        self.asking = Asking(strategy, grid, config)
+        first = self.asking.round(1, self.rounds.seats())
+        self.kind = first.kind
+        self.trainers = Trainers(grid, rounds.ledger, rounds.task, first.kind)
+
+    # --- one round
+
+    def round(self) -> RoundEnd:
+        """Open, train, wait for the seal, have receipts published, decide; goes on where a round stands."""
+        asked = self.asking.round(self.index(), self.rounds.seats())
+        self._gather_nodes()
+        count = None if asked.count == asked.seats else asked.count
+        announcement = self.rounds.open(asked.settings, count)
+        self.watch.opened(announcement)
+        self._published = set[Address]()
+        self._gather_updates(asked, announcement)
+        self._deliver_sealed(announcement.round)
+        end = self.rounds.finish(self.deliver)
+        self.watch.ended(end)
+        self.rounds.settle_due()
+        return end
+
+    def index(self) -> int:
+        """Closed rounds + 1, which is what strategies count: failed rounds use chain numbers up."""
+        return 1 + sum(round_.closed is not None for round_ in self.rounds.record().rounds)
+
+    def _gather_nodes(self) -> None:
+        """Wait until the nodes of enough trainers are there, and a little for those that are being asked.
+
+        Raises FedledgerError when they do not come.
+        """
+        task = self._task()
+        self.meet()
+
+        def enough() -> bool:
+            self.trainers.meet()
+            return len(self.trainers.nodes()) >= task.quorum
+
+        self.rounds.wait(self.rounds.ledger.now() + int(self.timeout), enough)
+        if not enough() and not self._task().open:
+            raise FedledgerError(
+                f"It takes {task.quorum} trainers; the nodes of {len(self.trainers.nodes())} are there.",
+                "Is `on_chain` the first mod of their app, and does each node's configuration name its site?",
+            )
+
+    def meet(self) -> None:
+        """Learn whose the nodes are that are there now."""
+        self.trainers.forgive()
+        self.trainers.wait(self._grace, self.rounds.seats())
+        self._grace = 0  # who comes later is met while the others train
+
+    def _gather_updates(self, asked: Asked, announcement: Announcement) -> None:
+        """Have sites train and submit until the round is over.
+
+        Those that answered well are not asked again; those that failed, did not answer, or came later are,
+        some times in a window. What a site could not submit, or a reorg took back, it submits when asked.
+        """
+        task, done = self._task(), set[Address]()
+        step = max(1, task.window // REMINDERS)
+        first = True
+        while not self.rounds.over():
+            self.trainers.forgive()
+            until = min(self.rounds.ledger.now() + step, task.deadline + 1)
+            if self._open_still():
+                replies = self._train(asked, announcement, done)
+                if first:
+                    self.watch.trained(announcement.round, replies)
+                    first = False
+            if self._open_still():
+                self.deliver()
+            elif self.rounds.ledger.now() > task.deadline:
+                break
+            self.rounds.wait(until, lambda: self.rounds.over() or self.trainers.meet())
+        self.rounds.await_end()
+
+    def _train(self, asked: Asked, announcement: Announcement, done: set[Address]) -> list[Message]:
+        """Ask whoever is to train and has not done so yet; the trainers that answered well join `done`."""
+        nodes = self.trainers.nodes(announcement.invited)
+        due = {node: trainer for trainer, node in nodes.items() if trainer not in done}
+        reference = ConfigRecord({ANNOUNCEMENT: announcement.id.hex()})
+        replies = self._ask(asked.letters(reference, list(due)), self._late())
+        well = {due[node]: reply for node, reply in replies.items() if not reply.has_error()}
+        done.update(well)
+        self._published.update(trainer for trainer, reply in well.items() if _has_published(reply))
+        return list(replies.values())
+
+    def _late(self) -> Callable[[], bool]:
+        """Says whether replies are no longer worth waiting for."""
+        sealed: list[float] = []
+
+        def late() -> bool:
+            if not self._open_still():
+                sealed.append(time.monotonic())
+            return bool(sealed) and time.monotonic() > sealed[0] + _REPLY_SECONDS
+
+        return late
+
+    def _open_still(self) -> bool:
+        """Whether a submission that is sent now can count, for all that is known."""
+        task = self._task()
+        return task.open and not task.sealed(self.rounds.ledger.now())
+
+    def _deliver_sealed(self, number: int) -> None:
+        """Have those publish that submitted to a sealed round and have not published yet."""
+        submitted = {event.trainer for event in self.rounds.record().round(number).submissions}
+        self.deliver(submitted - self._published)
+
+    def deliver(self, trainers: AbstractSet[Address] | None = None) -> None:
+        """Have these (None: all) submit and publish what is due."""
+        content = RecordDict({DELIVER: ConfigRecord()})
+        nodes = self.trainers.nodes(trainers).values()
+        self._ask([Message(content, dst_node_id=node, message_type=self.kind) for node in nodes])
+
+    def _ask(
+        self, messages: Iterable[Message], over: Callable[[], bool] = lambda: False
+    ) -> dict[int, Message]:
+        """Send and wait, at most as long as the open round allows, and no longer than until `over()`."""
+        seconds = min(self.timeout, self._left())
+        return exchange(self.grid, messages, seconds, over)
+
+    def _left(self) -> float:
+        """Seconds to wait for replies: a part of the window, and never beyond its end.
+
+        A site that never answers must not keep others from being asked again, nor the round from closing.
+        """
+        task, now = self._task(), self.rounds.ledger.now()
+        if not task.open:
+            left = task.close_window / REMINDERS
+        elif task.sealed(now):
+            left = (task.close_by() - now) / REMINDERS
+        else:
+            left = min(task.deadline - now, task.window / REMINDERS)
+        return max(1, left)
+
+    def _task(self) -> Task:
+        return self.rounds.ledger.task(self.rounds.task)
+
+    # --- evaluation
+
+    def evaluate(self, index: int, weights: Reference, config: ConfigRecord | None) -> MetricRecord | None:
+        """Have sites evaluate the contract's weights on their own rows, after a close: a report, no more.
+
+        As many as the strategy wants, drawn by (terms, round, trainer). A site that does not answer within
+        the task's window is left out; None when nobody does, or none is asked.
+        """
+        nodes = self.trainers.nodes()
+        asked = evaluation(self.strategy, self.grid, index, config, list(nodes.values()))
+        if asked is None:
+            return None
+        reference = ConfigRecord({WEIGHTS: json.dumps(weights.model_dump())})
+        drawn = [nodes[trainer] for trainer in self._drawn(nodes, index)[: asked.count]]
+        seconds = min(self.timeout, self._task().window)
+        replies = exchange(self.grid, asked.letters(reference, sorted(drawn)), seconds)
+        try:
+            return self.strategy.aggregate_evaluate(index, list(replies.values()))
+        except InconsistentMessageReplies as error:
+            _log.warning("round %s was not evaluated: %s", index, error)
+            return None
+
+    def _drawn(self, trainers: Iterable[Address], index: int) -> list[Address]:
+        seed = self.rounds.terms().id + index.to_bytes(32, "big")
+        return sorted(trainers, key=lambda trainer: sha256(seed + trainer.encode()))
+
+
+def _has_published(reply: Message) -> bool:
+    record = reply.content.config_records.get(RECEIPT)
+    return record is not None and record.get(PUBLISHED) is True
