@@ -9,22 +9,34 @@ from typing import Annotated, cast
 
 import typer
 
-from aggregator import accounts, holdings, keeping
-from aggregator.findings import Findings, mismatches
+from aggregator import keeping
 from aggregator.record import Record
+from aggregator.verifying import accounts, holdings
+from aggregator.verifying.findings import Findings, mismatches
 from fl import output, wiring
 from fl.errors import FedledgerError, UsageError
 from fl.store.collecting import Collectable, Collected, Named
+from fl.store.embedded import EmbeddedStore
 from fl.wiring import Deployment
 
 _DAY = 86_400
 
-store_app = typer.Typer(help="What a store holds of its tasks.", add_completion=False, no_args_is_help=True)
+store_app = typer.Typer(
+    help="Make an embedded store, and look after what a store holds.",
+    add_completion=False,
+    no_args_is_help=True,
+)
 
 
-@store_app.callback()
-def _group() -> None:
-    """Keep `collect` a subcommand although it is the only one."""
+@store_app.command("new")
+def new_command(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The store's folder.")],
+) -> None:
+    """Make an embedded store in FOLDER, for everybody who can read and write there."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"{folder} is in use.", "Name a folder that is empty, or not there yet.")
+    EmbeddedStore(folder)
+    output.console().print(f"Made the store {output.safe(str(folder))}.", soft_wrap=True)
 
 
 @store_app.command("collect")

@@ -8,16 +8,15 @@ from itertools import zip_longest
 from eth_utils.address import is_address, to_checksum_address
 
 from aggregator.record import Record, Round
-from fl.documents import Line, Profile
+from fl import members
+from fl.documents import Line
 from fl.errors import DocumentError, StoreError, UsageError
 from fl.ledger.types import (
     FULL_QUALITY,
     UNAVAILABLE,
     UNRATED,
     Address,
-    Admitted,
     Entry,
-    Replaced,
     Stage,
     Withdrawn,
 )
@@ -239,20 +238,7 @@ def _account(record: Record, member: Address, name: str) -> AccountLine:
 
 def member_names(record: Record) -> dict[Address, str]:
     """What everybody who ever was a member calls itself; its address where the profile cannot be had."""
-    names = {}
-    for event in record.ledger.member_history():
-        if isinstance(event, Admitted):
-            names[event.member] = _name(record, event.profile, event.member)
-        if isinstance(event, Replaced):
-            names[event.new] = _name(record, event.profile, event.new)
-    return names
-
-
-def _name(record: Record, profile: bytes, member: Address) -> str:
-    try:
-        return Profile.decode(record.document(profile)).name
-    except (StoreError, DocumentError):
-        return member
+    return members.names(record.ledger, record)
 
 
 # --- withdrawing

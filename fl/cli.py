@@ -25,11 +25,16 @@ from fl.output import print_error
 _GROUP = "fedledger.commands"
 _HELP = {
     "run": "Train one model among sites that share no data, every round through a chain and a store.",
+    "simulate": "Run a Flower app of your own in this process, on a chain of its own if it is for one.",
     "verify": "Replay every round from the chain and the store, and say what is right and what is not.",
     "rounds": "Show tasks, their rounds, and the verdict on every update.",
     "rewards": "Show what each round paid and why, reputation over time, and balances; withdraw them.",
-    "chain": "Look at the embedded chain, or serve it to other programs.",
-    "store": "Check that a store has what its tasks name, and let go of what nothing names.",
+    "key": "Make a key, or show whose it is.",
+    "federation": "Deploy a federation, admit its members, and show it.",
+    "task": "Draft the terms of a task, create it, fund it, and read what its terms say.",
+    "site": "Read a task's terms at a site, join it, leave it, and see how the site stands.",
+    "chain": "Make an embedded chain, or serve it to other programs.",
+    "store": "Make an embedded store; check that a store has what its tasks name, and let go of the rest.",
 }
 _FAILED, _MISUSED, _INTERRUPTED = 1, 2, 130
 

@@ -20,6 +20,8 @@ FedledgerError
 
 from __future__ import annotations
 
+from fl.refusals import MEANINGS
+
 
 class FedledgerError(Exception):
     """A sentence for a person, and what to do next.
@@ -99,7 +101,8 @@ class Refused(LedgerError):
 
     def __init__(self, name: str, *arguments: object, call: str = "") -> None:
         shown = f"{name}({', '.join(map(str, arguments))})"
-        super().__init__(f"The contract refused {call or 'the call'}: {shown}")
+        message = f"The contract refused {call or 'the call'}: {shown}."
+        super().__init__(message, MEANINGS.get(name, ""))
         self.name = name
         self.arguments = arguments
         self.call = call

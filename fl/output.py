@@ -20,12 +20,15 @@ _WIDTH_OF_A_PIPE = 120
 def console(*, stderr: bool = False) -> Console:
     """A console on stdout or stderr as they are now; in a pipe, lines of 120 characters."""
     width = shutil.get_terminal_size((_WIDTH_OF_A_PIPE, 24)).columns
-    return Console(stderr=stderr, width=width, highlight=False)
+    return Console(stderr=stderr, width=width, highlight=False, emoji=False)  # a:b:c is a name, not a picture
 
 
 def safe(text: str) -> str:
     """Somebody else's text, fit for a terminal: no control characters, no markup of rich."""
-    return escape("".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text))
+    printable = (letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+    shown = escape("".join(printable))
+    slashes = len(shown) - len(shown.rstrip("\\"))
+    return shown + "\\" * (slashes % 2)  # an odd one would hide the markup that follows
 
 
 def table(title: str, texts: Sequence[str], numbers: Sequence[str]) -> Table:

@@ -51,6 +51,19 @@ def test_modules_are_not_run_to_be_digested(tmp_path):
     assert len(ran.stdout.strip()) == 64
 
 
+def test_tests_do_not_count_because_flowers_bundles_leave_them_out(tmp_path, monkeypatch):
+    package = tmp_path / "some_app"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    before = installed_code("some_app")
+    for name in ("test_task.py", "task_test.py"):
+        (package / name).write_text("assert True\n")
+        assert installed_code("some_app") == before
+    (package / "contest.py").write_text("")
+    assert installed_code("some_app") != before
+
+
 @pytest.mark.parametrize("name", ["no_such_module", "fl.no_such", "no_such.module", "sys", ""])
 def test_code_that_is_not_installed_as_files_is_refused(name):
     with pytest.raises(UsageError):

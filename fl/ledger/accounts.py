@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 from pathlib import Path
 
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
 from fl.errors import UsageError
+from fl.files import PRIVATE, sync_folder, write_new
 
 _ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141  # of secp256k1
 
@@ -20,19 +20,27 @@ def account_from_seed(seed: bytes, label: str) -> LocalAccount:
     return _account(hmac.new(seed, label.encode(), hashlib.sha256).digest())
 
 
+def new_account() -> LocalAccount:
+    """An account whose key nobody else has: 32 random bytes of the operating system's."""
+    account: LocalAccount = Account.create()
+    return account
+
+
 def write_key(path: Path, account: LocalAccount) -> None:
     """Write an account's private key, in hex, to a new file that only its owner can read.
 
-    Raises UsageError if there is already something at `path`: a key is never overwritten.
+    Raises UsageError if there is already something at `path`, because a key is never overwritten, and when
+    the file cannot be written.
     """
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        write_new(path, f"0x{bytes(account.key).hex()}\n".encode(), PRIVATE)
+        sync_folder(path.parent)
     except FileExistsError as error:
         raise UsageError(
             f"{path} exists already.", "Keys are never overwritten; name another file."
         ) from error
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write("0x" + bytes(account.key).hex() + "\n")
+    except OSError as error:
+        raise UsageError(f"The key file {path} cannot be written: {error.strerror}.") from error
 
 
 def read_key(path: Path) -> LocalAccount:

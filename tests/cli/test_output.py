@@ -37,3 +37,8 @@ def test_a_table_in_a_pipe_has_no_colours_and_every_cell(capsys: pytest.CaptureF
     assert "\x1b" not in shown
     assert "[red]clinic" in shown
     assert "1,000.00" in shown
+
+
+def test_a_name_between_colons_is_no_picture(capsys: pytest.CaptureFixture[str]) -> None:
+    console().print(safe("module:x: gone"))
+    assert capsys.readouterr().out == "module:x: gone\n"
