@@ -34,6 +34,13 @@ def _number_as_text(value: object) -> object:
     return repr(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
+def _number_or_text(value: object) -> object:
+    if type(value) not in (int, float, str):
+        raise ValueError("a number or a text is needed")
+    return value
+
+
+Argument = Annotated[Any, AfterValidator(_number_or_text)]
 Count = Annotated[int, _between(1, 10_000)]
 Width = Annotated[int, _between(1, 4096)]
 Seconds = Annotated[int, _between(1, _YEAR)]
@@ -110,9 +117,25 @@ class TrainingConfig(Section):
 
 
 class RuleConfig(Section):
-    """How updates become one model."""
+    """How updates become one model: one of Flower's strategies, its defaults for arguments that are left out.
 
-    name: Literal["FedAvg"] = "FedAvg"
+    FedProx is not among them: what makes it one is a term in training that these sites do not have.
+    """
+
+    name: Literal[
+        "FedAvg",
+        "FedAvgM",
+        "FedMedian",
+        "FedTrimmedAvg",
+        "FedAdam",
+        "FedYogi",
+        "FedAdagrad",
+        "QFedAvg",
+        "Krum",
+        "MultiKrum",
+        "Bulyan",
+    ] = "FedAvg"
+    arguments: dict[str, Argument] = {}
 
 
 class ScoringConfig(Section):

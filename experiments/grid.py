@@ -20,7 +20,7 @@ from aggregator import flower
 from aggregator.flower import Run
 from experiments.workers import App, Workers, answer, load_app
 from fl.errors import UsageError
-from fl.messages import DELIVER
+from fl.messages import MARKED
 
 RUN = 1
 FIRST_NODE = flower.SERVER_NODE + 1
@@ -35,8 +35,8 @@ class InProcessGrid(Grid):
 
     `app` is a ClientApp, or `module:attribute` for one; with more than one worker it has to be importable or
     picklable. A node's context is kept for the whole run. `answered` hears the position of each node that is
-    done training; `failed` hears it of each error reply, and the error. Use it as a context manager: leaving
-    it ends the workers. Raises UsageError for an app that is not there, no node, or no worker.
+    done with its app; `failed` hears it of each error reply, and the error. Use it as a context manager:
+    leaving it ends the workers. Raises UsageError for an app that is not there, no node, or no worker.
     """
 
     def __init__(
@@ -45,6 +45,7 @@ class InProcessGrid(Grid):
         nodes: Sequence[UserConfig],
         *,
         workers: int = 1,
+        run_config: UserConfig | None = None,
         answered: Callable[[int], None] = _unheard,
         failed: Callable[[int, Error], None] = _unheard,
     ) -> None:
@@ -53,7 +54,7 @@ class InProcessGrid(Grid):
         flower.adopt_identity(RUN)
         self._app = load_app(app)
         self._contexts = {
-            node: Context(RUN, node, dict(config), RecordDict(), {})
+            node: Context(RUN, node, dict(config), RecordDict(), dict(run_config or {}))
             for node, config in enumerate(nodes, FIRST_NODE)
         }
         self._workers = Workers(app, self._contexts, min(workers, len(nodes)), RUN) if workers > 1 else None
@@ -131,7 +132,7 @@ class InProcessGrid(Grid):
     # --- running the app
 
     def _all_answered(self, messages: Sequence[Message]) -> list[Message]:
-        if self._workers and not any(DELIVER in message.content for message in messages):
+        if self._workers and not any(_is_marked(message) for message in messages):
             return self._workers.run(messages, self._say)
         return [self._answer_here(message) for message in messages]
 
@@ -139,9 +140,14 @@ class InProcessGrid(Grid):
         node = message.metadata.dst_node_id
         copied: Message = pickle.loads(pickle.dumps(message))  # noqa: S301 - our own bytes: strategies share one content
         reply = answer(self._app, copied, self._contexts[node])
-        if DELIVER not in message.content:
+        if not _is_marked(message):
             self._say(node)
         return reply
 
     def _say(self, node: int) -> None:
         self._answered(node - FIRST_NODE)
+
+
+def _is_marked(message: Message) -> bool:
+    """Whether the site answers without its app."""
+    return any(mark in message.content for mark in MARKED)

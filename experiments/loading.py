@@ -22,6 +22,7 @@ _NEEDED = {
     "string_type": "a text is needed",
     "tuple_type": "a list is needed",
     "model_type": "it is a section of settings, not one value",
+    "dict_type": "it is a section of settings, not one value",
     "string_too_short": "it may not be empty",
     "string_too_long": "it is too long",
     "too_short": "it may not be empty",

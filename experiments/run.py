@@ -6,26 +6,28 @@ A run can be killed at any moment: chain, store and outboxes hold everything, an
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from flwr.app import Error, Message
 
-from aggregator.app import everybody, open_rounds
+from aggregator.app import everybody
+from aggregator.connecting import open_rounds
 from aggregator.rounds import RoundEnd, Rounds
 from aggregator.strategy import OnChain, Watch
 from experiments import loading
 from experiments.config import RunConfig
+from experiments.federation import AGGREGATOR, virtual_waiting
 from experiments.folder import CONFIG, MODEL, sweep
 from experiments.grid import InProcessGrid
 from experiments.parts import divide
 from experiments.progress import Silent
 from experiments.results import Results
-from experiments.setup import AGGREGATOR, TEST, set_up
-from experiments.sites import KEYS, Sites
+from experiments.setup import TEST, set_up
+from experiments.sites import Sites
 from experiments.summary import Summary, versions
+from experiments.terms import rule_of
 from experiments.timing import Stopwatch, TimedStore
-from fl.chain.node import EmbeddedNode
 from fl.documents import Announcement
 from fl.errors import (
     ChainError,
@@ -38,7 +40,6 @@ from fl.errors import (
 from fl.examples import decode_examples
 from fl.files import write_atomically
 from fl.ledger.accounts import read_key
-from fl.waiting import Wait
 from fl.wiring import Deployment, open_ledger, open_store
 
 APP = "clients.app:app"
@@ -50,7 +51,8 @@ def run(config: RunConfig, folder: Path, progress: Silent, app: str = APP) -> Re
     """Run a configuration in an empty folder. Raises UsageError for data that cannot be used."""
     if _is_large(Path(config.data.source)):
         progress.step(f"Reading {config.data.source}")
-    parts = divide(config)  # before anything is written
+    rule_of(config)  # before anything is written, and first: it takes no time
+    parts = divide(config)
     write_atomically(folder / CONFIG, config.to_toml().encode())
     progress.step("Deploying the contract, dividing the data, joining the task")
     set_up(config, folder, parts)
@@ -97,7 +99,7 @@ class _Run:
         self.summary = Summary(config, self.sites, self.rounds.terms(), test)
 
     def _open_rounds(self) -> Rounds:
-        aggregator = read_key(self.folder / KEYS / f"{AGGREGATOR}.key")
+        aggregator = read_key(self.sites.federation.key(AGGREGATOR))
         ledger = open_ledger(self.place, aggregator)
         store = TimedStore(open_store(self.place.store), self.stopwatch)
         rounds = open_rounds(ledger, store, self.place.task, virtual_waiting(Path(self.place.chain)))
@@ -133,7 +135,7 @@ class _Run:
         self.rounds.settle_all()  # what was closed just before the run was stopped
         done = self.rounds.ended()
         self.progress.run_started(self.config.rounds, self.config.trainers, done)
-        strategy = OnChain(everybody(self.config.windows.quorum), self.rounds, _Watch(self))
+        strategy = OnChain(everybody(self.rounds.terms()), self.rounds, _Watch(self))
         nodes = [self.sites.node_config(name, self.place) for name in self.sites.names]
         with InProcessGrid(
             self.app,
@@ -178,14 +180,3 @@ class _Watch(Watch):
         assert in_force is not None, "a run's own rounds produced them"
         found = self._run.summary.round(record, round_, end.manifest, in_force)
         self._run.progress.round_ended(found, self._run.stopwatch.finish(end.round))
-
-
-def virtual_waiting(chain: Path) -> Wait:
-    """Wait on a chain whose time stands still: when nothing is done, move it."""
-    node = EmbeddedNode.open(chain)
-
-    def wait(until: int, done: Callable[[], bool]) -> None:
-        if not done():
-            node.set_time(max(node.now(), until))
-
-    return wait

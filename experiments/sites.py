@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from eth_account.signers.local import LocalAccount
-
 from clients.app import CODE
 from clients.node import open_site
 from clients.site import policy_digest
 from experiments.config import RunConfig
-from experiments.secrets import Secrets
+from experiments.federation import SITES, Federation
 from fl.examples import Examples, decode_examples, encode_examples
 from fl.files import write_atomically
 from fl.ledger.types import Address
 from fl.wiring import Deployment
 
-KEYS = "keys"
-SITES = "sites"
 _ROWS = "rows.safetensors"
 
 NodeConfig = dict[str, bool | float | int | str]
@@ -29,45 +25,43 @@ class Sites:
     def __init__(self, config: RunConfig, folder: Path) -> None:
         digits = len(str(config.trainers))
         self.names = tuple(f"{config.site}-{n:0{digits}}" for n in range(1, config.trainers + 1))
-        self._folder = folder.absolute()
-        self._secrets = Secrets(config.seed)
-
-    def account(self, name: str) -> LocalAccount:
-        """The member's account."""
-        return self._secrets.account(name)
+        self.federation = Federation(folder, config.seed, self.names)
 
     def address(self, name: str) -> Address:
         """The member's address."""
-        return Address(self.account(name).address)
+        return self.federation.address(name)
 
     def write_rows(self, name: str, rows: Examples) -> None:
         """Hand a site its own rows."""
-        folder = self._folder / SITES / name
+        folder = self._folder(name)
         folder.mkdir(parents=True)
         write_atomically(folder / _ROWS, encode_examples(*rows))
 
     def rows(self, name: str) -> Examples:
         """A site's own rows, which only a baseline of an experiment may read."""
-        return decode_examples((self._folder / SITES / name / _ROWS).read_bytes())
+        return decode_examples((self._folder(name) / _ROWS).read_bytes())
+
+    def _folder(self, name: str) -> Path:
+        return self.federation.folder / SITES / name
 
     def node_config(self, name: str, place: Deployment) -> NodeConfig:
         """What opens this site in any process; the grid has it submit in its turn, so `submit` is off."""
-        folder = self._folder / SITES / name
+        folder = self._folder(name)
         return {
             "chain": place.chain,
             "contract": place.contract,
             "task": place.task,
             "store": place.store,
-            "key": str(self._folder / KEYS / f"{name}.key"),
+            "key": str(self.federation.key(name)),
             "outbox": str(folder / "outbox"),
             "data": str(folder / _ROWS),
             "code": CODE,
             "submit": False,
-            "seed": self._secrets.draw("site", name).hex(),
+            "seed": self.federation.secrets.draw("site", name).hex(),
         }
 
     def join(self, name: str, place: Deployment) -> None:
         """Have a site read the terms, check them against the chain, and join the task."""
         site = open_site(self.node_config(name, place))
-        policy = policy_digest(b"any task of this run", self._secrets.draw("policy", name))
+        policy = policy_digest(b"any task of this run", self.federation.secrets.draw("policy", name))
         site.join(site.terms, policy)

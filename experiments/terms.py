@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from aggregator import rules
+from aggregator.founding.draft import stored, tensors
 from clients.app import CODE
 from experiments.config import RunConfig
 from experiments.parts import Parts
@@ -9,11 +11,10 @@ from experiments.secrets import Secrets
 from fl import weights
 from fl.canonical import Setting, encode_settings, tag_float
 from fl.code import installed_code
-from fl.documents import Limits, Metric, Model, Reference, Rule, Scoring, Tensor, Terms
+from fl.documents import Limits, Metric, Model, Reference, Rule, Scoring, Terms
 from fl.examples import encode_examples
 from fl.learning.models import initial_weights
 from fl.store.port import BlobStore, put_bytes
-from fl.weights import Arrays
 
 METRICS = (
     Metric(name="loss", low=tag_float(0.0), high=tag_float(100.0)),
@@ -30,15 +31,15 @@ def write_terms(config: RunConfig, parts: Parts, store: BlobStore) -> Terms:
     )
     terms = Terms(
         purpose=config.purpose,
-        tensors=_tensors(arrays),
+        tensors=tensors(arrays),
         model=model,
         data=parts.data,
         code=installed_code(*CODE.split(",")).hex(),
-        weights=_stored(store, weights.encode(arrays)),
+        weights=stored(store, weights.encode(arrays)),
         training=encode_settings(config.training.model_dump()),
-        rule=Rule(name=config.rule.name, arguments={}),
+        rule=rule_of(config),
         metrics=METRICS,
-        scoring=_scoring(config, _stored(store, encode_examples(*parts.validation))),
+        scoring=_scoring(config, stored(store, encode_examples(*parts.validation))),
         guard=config.scoring.guard,
         limits=_limits(config),
         tolerance=config.scoring.tolerance,
@@ -55,15 +56,15 @@ def write_terms(config: RunConfig, parts: Parts, store: BlobStore) -> Terms:
     return terms
 
 
+def rule_of(config: RunConfig) -> Rule:
+    """The rule as terms name it, every argument with it. Raises UsageError when no round could work by it."""
+    rule = rules.complete(config.rule.name, config.rule.arguments)
+    rules.demand_suitable(rule, (), METRICS)  # every model here has floats only
+    return rule
+
+
 def _model_settings(config: RunConfig) -> dict[str, Setting]:
     return {"hidden": config.model.hidden} if config.model.name == "mlp" else {}
-
-
-def _tensors(arrays: Arrays) -> tuple[Tensor, ...]:
-    return tuple(
-        Tensor.model_validate({"name": name, "dtype": weights.dtype_name(array), "shape": array.shape})
-        for name, array in arrays.items()
-    )
 
 
 def _scoring(config: RunConfig, validation: Reference) -> Scoring:
@@ -74,7 +75,3 @@ def _scoring(config: RunConfig, validation: Reference) -> Scoring:
 def _limits(config: RunConfig) -> Limits:
     limits = config.limits
     return Limits(element=tag_float(limits.element), norm=tag_float(limits.norm), examples=limits.examples)
-
-
-def _stored(store: BlobStore, data: bytes) -> Reference:
-    return Reference.of(put_bytes(store, data), data)

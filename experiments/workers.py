@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import multiprocessing
 import os
 import signal
@@ -18,7 +17,7 @@ from flwr.app import Context, Error, Message
 from flwr.clientapp import ClientApp
 
 from aggregator import flower
-from fl.errors import UsageError
+from aggregator.founding.app_folder import load
 
 App = ClientApp | str
 """A ClientApp, or where to import it from: `module:attribute`."""
@@ -31,16 +30,7 @@ _processes = multiprocessing.get_context("spawn")  # a fork would copy torch's t
 
 def load_app(app: App) -> ClientApp:
     """Import an app if it is named. Raises UsageError when it is not there."""
-    if isinstance(app, ClientApp):
-        return app
-    module, _, attribute = app.partition(":")
-    try:
-        found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UsageError(f"There is no app {app!r}: {error}.", "Name it as module:attribute.") from error
-    if not isinstance(found, ClientApp):
-        raise UsageError(f"{app!r} is no ClientApp.")
-    return found
+    return app if isinstance(app, ClientApp) else load(app, ClientApp)
 
 
 def answer(app: ClientApp, message: Message, context: Context) -> Message:

@@ -24,11 +24,12 @@ from nodes import Kubo, Program, ServedChain
 from aggregator import app as server
 from aggregator.record import Record, Round
 from experiments.config import RunConfig
+from experiments.federation import AGGREGATOR, CHAIN, KEYS, STORE
 from experiments.grid import RUN, InProcessGrid
 from experiments.loading import load
 from experiments.parts import divide
-from experiments.setup import AGGREGATOR, CHAIN, STORE, set_up
-from experiments.sites import KEYS, Sites
+from experiments.setup import set_up
+from experiments.sites import Sites
 from fl.cli import main
 from fl.store.kubo import KuboStore
 from fl.store.port import put_bytes
