@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,14 +16,18 @@ from rich.progress import Progress
 from rich.text import Text
 
 from aggregator import rules, statements, utilities
-from aggregator.conclusion import conclude
-from aggregator.findings import Finding, Level, mismatches
+from aggregator.own import load
 from aggregator.record import Record
-from aggregator.replay import Tools, verify
 from aggregator.statements import PaymentLine
+from aggregator.types import Rule
+from aggregator.verifying.conclusion import conclude
+from aggregator.verifying.findings import Finding, Level, mismatches
+from aggregator.verifying.redecision import MakeRule
+from aggregator.verifying.replay import Tools, verify
 from fl import output, wiring
 from fl.commands import DefaultGroup
-from fl.errors import UsageError
+from fl.documents import Terms
+from fl.errors import DocumentError, StoreError, UsageError
 from fl.ledger.accounts import read_key
 from fl.ledger.types import Address
 from fl.money import tokens
@@ -48,6 +53,10 @@ def verify_command(
     contract: Contract = None,
     task: Task = None,
     store: Store = None,
+    strategy: Annotated[
+        str | None,
+        typer.Option("--strategy", metavar="MODULE:ATTR", help="The rule, where it is somebody's own class."),
+    ] = None,
     json: Json = False,
 ) -> int:
     """Replay every round from the chain and the store, and say what is right and what is not.
@@ -57,13 +66,15 @@ def verify_command(
     """
     place = wiring.deployment(folder, rpc, contract, task, store)
     record = _record(place)
+    make_rule = _rule_maker(record, strategy)
     screen = output.console(stderr=True)
     with Progress(console=screen, transient=True, disable=json or not screen.is_terminal) as progress:
         bar = progress.add_task("Replaying rounds", total=None)
         tools = Tools(
-            lambda terms: rules.build(terms.rule),
+            make_rule,
             utilities.build,
             lambda done, total: progress.update(bar, completed=done, total=total),
+            lambda terms: rules.loose(terms.rule),
         )
         findings = verify(record, tools)
     if json:
@@ -176,6 +187,19 @@ def _record(place: wiring.Deployment, sender: LocalAccount | None = None) -> Rec
 
 
 # --- verify
+
+
+def _rule_maker(record: Record, strategy: str | None) -> MakeRule:
+    """What builds the terms' rule, with a strategy of one's own if one is named: it must be the terms'."""
+    own = None if strategy is None else load(strategy)
+
+    def make_rule(terms: Terms) -> Rule:
+        return rules.build(terms.rule, own)
+
+    if own:
+        with suppress(StoreError, DocumentError):  # terms that are lost are named by the verification
+            make_rule(record.terms())
+    return make_rule
 
 
 def _counts(findings: tuple[Finding, ...]) -> dict[str, int]:

@@ -1,88 +1,143 @@
-"""Flower strategies as aggregation rules: checked updates in, an aggregate and the rule's memory out.
+"""Flower's strategies as aggregation rules: checked updates in, an aggregate and the rule's memory out.
 
-A strategy is made anew for every call, so nothing is remembered but what the state says.
+A strategy is made anew for every call, so nothing is remembered but what the state says. A rule of one's own
+works wherever its instance is at hand: at its aggregator, and at a verifier who names it. It is copied for
+every call; what it keeps in attributes other than those of the strategy that it is derived from is forgotten.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
+from copy import deepcopy
 from typing import cast
 
-from flwr.app import Array, ArrayRecord, Message, MetricRecord, RecordDict
-from flwr.serverapp.strategy import FedAvg, Strategy
+from flwr.app import Message, MetricRecord, RecordDict
+from flwr.serverapp.strategy import FedAvg, QFedAvg, Strategy
 
 from aggregator import flower
+from aggregator.supported import (
+    OWN_LOOSE,
+    STREAMING,
+    SUPPORTED,
+    Supported,
+    complete,
+    demand_same,
+    describe,
+    family,
+    make,
+    named,
+)
 from aggregator.types import Aggregate, Rule, Update
 from fl import documents
+from fl.canonical import decode_settings
 from fl.errors import UsageError
-from fl.messages import EXAMPLES
-from fl.weights import Arrays
+from fl.weights import DTYPES, Arrays
+
+__all__ = ["build", "complete", "demand_suitable", "describe", "exact", "loose", "make"]
+
+# --- what terms must allow, and what machines agree on
 
 
-@dataclass(frozen=True)
-class Supported:
-    """How one strategy is made with its memory put back, and its memory taken out afterwards.
+def demand_suitable(
+    rule: documents.Rule,
+    tensors: Sequence[documents.Tensor],
+    metrics: Sequence[documents.Metric],
+    own: Strategy | None = None,
+) -> None:
+    """Demand that a model of these tensors, and sites that report these metrics, suit the rule.
 
-    `make` gets the base and the state of the last closed round (None at first).
+    Raises UsageError when they do not: every round would fail.
     """
-
-    make: Callable[[Arrays, bytes | None], Strategy]
-    memory: Callable[[Strategy], bytes | None]
-
-
-def _fedavg(_base: Arrays, _state: bytes | None) -> Strategy:
-    return FedAvg()
-
-
-def _no_memory(_strategy: Strategy) -> None:
-    return None
-
-
-SUPPORTED: Mapping[str, Supported] = {
-    "FedAvg": Supported(_fedavg, _no_memory),  # McMahan et al. (2017), arXiv:1602.05629
-}
-
-
-def build(rule: documents.Rule) -> Rule:
-    """Build the rule that terms name.
-
-    Raises UsageError for one that is not supported, and for arguments, which none of them has yet.
-    """
-    supported = SUPPORTED.get(rule.name)
-    if supported is None:
+    supported = family(type(own)) if own else named(rule.name)
+    if supported.strategy is not QFedAvg:
+        return
+    for tensor in tensors:
+        if DTYPES[tensor.dtype].kind != "f":
+            raise UsageError(
+                f"{rule.name} works for models of floats only, and {tensor.name} is {tensor.dtype}.",
+                "Leave such tensors (BatchNorm's counter is one) out of what the sites exchange.",
+            )
+    loss = decode_settings(rule.arguments)["train_loss_key"]
+    if loss not in {metric.name for metric in metrics}:
         raise UsageError(
-            f"The aggregation rule {rule.name!r} is not supported.", f"Supported: {', '.join(SUPPORTED)}."
-        )
-    if rule.arguments:
-        raise UsageError(
-            f"{rule.name} takes no arguments here, and the terms give {', '.join(rule.arguments)}."
+            f"{rule.name} weighs updates by the metric {loss!r}, which the terms do not list.",
+            "List it among the metrics, or name another as train_loss_key.",
         )
 
+
+def loose(rule: documents.Rule) -> AbstractSet[str]:
+    """Fields of a manifest in which another machine may find other last digits; compared within 1e-6."""
+    return SUPPORTED[rule.name].loose if rule.name in SUPPORTED else OWN_LOOSE
+
+
+def exact(rule: documents.Rule) -> bool:
+    """Whether this rule gives the same bits on every machine."""
+    return not loose(rule)
+
+
+# --- aggregating
+
+
+def build(rule: documents.Rule, own: Strategy | None = None) -> Rule:
+    """Build the rule that terms name; `own` is an instance of it where it is somebody's own.
+
+    Raises UsageError for a rule that is not supported, or is not `own`.
+    """
+    if own is not None:
+        demand_same(rule, describe(own))
+    if own is None or rule.name in SUPPORTED:
+        make(rule)  # whatever is wrong with it is said now
+        return _applied(named(rule.name), lambda: make(rule))
+    kept = _copied(own)
+    return _applied(family(type(own)), lambda: deepcopy(kept))
+
+
+def _copied(own: Strategy) -> Strategy:
+    try:
+        return deepcopy(own)
+    except Exception as error:  # somebody else's code, which may hold what cannot be copied
+        raise UsageError(
+            f"The strategy {type(own).__name__} cannot be copied: {error!r:.200}",
+            "Keep open files, connections and locks out of its attributes.",
+        ) from error
+
+
+def _applied(supported: Supported, fresh: Callable[[], FedAvg | Strategy]) -> Rule:
     def apply(base: Arrays, updates: Sequence[Update], state: bytes | None, index: int) -> Aggregate | None:
         with flower.quiet():
-            return _aggregate(supported, base, updates, state, index)
+            return _aggregate(supported, cast(FedAvg, fresh()), base, updates, state, index)
 
     return apply
 
 
 def _aggregate(
-    supported: Supported, base: Arrays, updates: Sequence[Update], state: bytes | None, index: int
+    supported: Supported,
+    strategy: FedAvg,
+    base: Arrays,
+    updates: Sequence[Update],
+    state: bytes | None,
+    index: int,
 ) -> Aggregate | None:
-    strategy = supported.make(base, state)
-    replies = [_reply(update, node) for node, update in enumerate(updates, start=1)]
+    supported.memory.restore(strategy, base, state)
+    replies = [_reply(update, base, strategy, node) for node, update in enumerate(updates, start=1)]
     record, metrics = strategy.aggregate_train(index, replies)
     if record is None:
         return None
-    found = {name: array.numpy() for name, array in record.items()}
+    state = supported.memory.save(strategy, base)  # before the record is emptied: a strategy may keep it
+    found = {name: record.pop(name).numpy() for name in list(record)}
     arrays = {name: found[name] for name in base} if found.keys() == base.keys() else found
-    return Aggregate(arrays, _scalars(metrics), supported.memory(strategy))
+    return Aggregate(arrays, _scalars(metrics), state)
 
 
-def _reply(update: Update, node: int) -> Message:
-    """An update as the reply that a strategy expects; nodes are numbered in chain order from 1."""
-    arrays = ArrayRecord({name: Array(array) for name, array in update.arrays.items()})
-    metrics = MetricRecord({**update.metrics, EXAMPLES: update.examples})  # what was checked wins
+def _reply(update: Update, base: Arrays, strategy: FedAvg, node: int) -> Message:
+    """An update as the reply that a strategy expects: tensors in the base's order, which some go by.
+
+    Nodes are numbered in chain order from 1. What was checked wins over a metric of the same name.
+    """
+    reads_only = type(strategy) in STREAMING  # the others may do their arithmetic in place: q-FedAvg does
+    arrays = flower.lazy_record(update.arrays, base, copied=not reads_only)
+    metrics = MetricRecord({**update.metrics, strategy.weighted_by_key: update.examples})
     return flower.as_reply(RecordDict({"arrays": arrays, "metrics": metrics}), node)
 
 

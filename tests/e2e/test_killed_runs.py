@@ -21,7 +21,7 @@ DYING_RUNS = Path(__file__).with_name("dying_runs.py")
 
 LEDGER = "fl.ledger.contract"
 MOMENTS = (
-    ("while keys are written", "experiments.setup", "write_key", "after", 3),
+    ("while keys are written", "experiments.federation", "write_key", "after", 3),
     ("between deployment and task", LEDGER, "Web3Ledger.create_task", "before", 1),
     ("between admissions", LEDGER, "Web3Ledger.admit", "after", 2),
     ("while sites join", LEDGER, "Web3Ledger.join_task", "before", 3),

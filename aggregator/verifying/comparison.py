@@ -7,8 +7,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from aggregator import scoring
-from aggregator.findings import Findings, Kind
 from aggregator.types import Aggregate, Rule, Update, Utility
+from aggregator.verifying.findings import Findings, Kind
 from fl.documents import Line, Manifest, Reference, Terms, Verdict
 from fl.ledger.types import REFUSED_QUALITY, UNAVAILABLE, UNRATED
 from fl.weights import Arrays
@@ -31,18 +31,23 @@ FateOf = Callable[[int], Fate]
 """By place in the round; asked only where the content cannot be read any more."""
 
 
+Near = Callable[[str], bool]
+"""Whether a field that differs is as near to what was found as its rule allows."""
+
+
 def compare(
     recorded: Manifest,
     replayed: Manifest,
     fate_of: FateOf,
     findings: Findings,
     unknown: AbstractSet[str] = frozenset(),
+    near: Near = lambda _name: False,
 ) -> None:
-    """Name every field in which the two differ, but for those that are `unknown`."""
+    """Name every field in which the two differ, but for those that are `unknown` or `near`."""
     compare_lines(recorded.submissions, replayed.submissions, fate_of, findings, unknown)
     for name in ("aggregated", "weights", "state", "utilities", "metrics"):
         said, found = getattr(recorded, name), getattr(replayed, name)
-        if said != found and name not in unknown:
+        if said != found and name not in unknown and not near(name):
             findings.mismatch(f"{name}: recorded {_shown(said, found)}, found {_shown(found, said)}")
 
 

@@ -8,16 +8,18 @@ walk: what differs is a mismatch, what nobody can check any more is said and cou
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from copy import copy
 
-from aggregator import accounts, holdings
-from aggregator.findings import Finding, Findings, Kind
-from aggregator.hindsight import AskedOnce, judge_denial
+from aggregator import draw
 from aggregator.record import Record, Round
-from aggregator.redecision import Redecision, Tools
 from aggregator.types import Closed
+from aggregator.verifying import accounts, holdings
+from aggregator.verifying.closeness import CLOSENESS
+from aggregator.verifying.findings import Finding, Findings, Kind
+from aggregator.verifying.hindsight import AskedOnce, judge_denial
+from aggregator.verifying.redecision import Redecision, Tools
 from fl import agreement
 from fl.documents import Announcement, Manifest, Reference, Verdict
 from fl.errors import DocumentError, LedgerError, StoreError, UsageError, WeightsError
@@ -32,6 +34,8 @@ def verify(record: Record, tools: Tools) -> tuple[Finding, ...]:
     record.store = AskedOnce(record.store)
     with findings.about(None, "terms", ok="agree with the chain; what they name is there"):
         _terms(record, findings)
+    with findings.about(None, "rule"):
+        _rule(record, tools, findings)
     with findings.about(None, "resets"):
         _resets(record, findings)
     for done, round_ in enumerate(record.rounds):
@@ -57,6 +61,19 @@ def _terms(record: Record, findings: Findings) -> None:
     with findings.about(None, "validation set"):
         if terms.scoring.validation:
             record.blob(terms.scoring.validation, record.sizes.validation)
+
+
+def _rule(record: Record, tools: Tools, findings: Findings) -> None:
+    """Say so when what the rule gives is compared within bounds; why it cannot be asked is said elsewhere."""
+    with suppress(StoreError, DocumentError, LedgerError, UsageError):
+        terms = record.terms()
+        tools.rule(terms)
+        if loose := tools.loose(terms):
+            what = " and ".join(sorted(loose, reverse=True))
+            findings.note(
+                f"{terms.rule.name} does not give the same bits on every machine: {what} are compared "
+                f"within {CLOSENESS}, absolute and relative"
+            )
 
 
 def _resets(record: Record, findings: Findings) -> None:
@@ -107,11 +124,18 @@ class _Replay:
             announcement, opened, ledger.chain_id, ledger.contract
         ):
             findings.mismatch(difference)
-        findings.expect(announcement.invited is None, "invites only some, and the terms know no sampling")
+        for difference in self._invitation(announcement):
+            findings.mismatch(difference)
         if self._terms_known():
             self._continuity(announcement)
-            for difference in agreement.settings_and_terms(announcement, record.terms()):
+            for difference in agreement.settings_and_terms(announcement.settings, record.terms()):
                 findings.mismatch(difference)
+
+    def _invitation(self, announcement: Announcement) -> Iterator[str]:
+        """The round asks everybody, or exactly those whom the chain drew."""
+        task = self.record.created.params
+        yield from agreement.invitation_and_quorum(announcement, task.quorum)
+        yield from draw.differences(announcement, self.round.opened, self.record.seating, task)
 
     def _terms_known(self) -> bool:
         """Lost terms are named once, and most of a round can be held against nothing without them."""

@@ -6,19 +6,21 @@ What is lost or damaged is a mismatch where it belongs, and once; what rests on 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
 from aggregator import scoring
-from aggregator.comparison import Fate, RecordedUtility, compare, compare_lines, recorded_rule
 from aggregator.decision import Facts, decide
-from aggregator.findings import Findings, Kind
 from aggregator.heritage import Heritage
-from aggregator.hindsight import digests, hindsight, replayed
 from aggregator.record import Record, Round
 from aggregator.types import Aggregate, Closed, Failed, Rule, Utility
 from aggregator.verdicts import possible
+from aggregator.verifying.closeness import Closeness
+from aggregator.verifying.comparison import Fate, RecordedUtility, compare, compare_lines, recorded_rule
+from aggregator.verifying.findings import Findings, Kind
+from aggregator.verifying.hindsight import digests, hindsight, replayed
 from fl import agreement, weights
 from fl.documents import Line, Manifest, Reference, Terms, Verdict
 from fl.errors import BlobUnavailable, DocumentError, StoreError, UsageError, WeightsError
@@ -26,6 +28,9 @@ from fl.store.cid import Cid
 
 MakeRule = Callable[[Terms], Rule]
 """Builds the rule that the terms name from what is installed. Raises UsageError for an unknown one."""
+
+Loose = Callable[[Terms], AbstractSet[str]]
+"""Fields of a manifest that the terms' rule may give with other last digits on another machine."""
 
 MakeUtility = Callable[[Terms, bytes | None], Utility]
 """Builds the utility from the terms and the validation set. Raises UsageError when it cannot."""
@@ -38,6 +43,7 @@ class Tools:
     rule: MakeRule
     utility: MakeUtility
     progress: Callable[[int, int], None] = lambda _done, _all: None
+    loose: Loose = lambda _terms: frozenset()
 
 
 class Redecision:
@@ -87,7 +93,15 @@ class Redecision:
         if isinstance(decision, Closed):
             unknown = _resting_on_utilities(terms) if table is None else frozenset[str]()
             unknown |= frozenset() if rule else _AGGREGATE
-            compare(manifest, decision.manifest, fate_of, self.findings, unknown)
+            near = Closeness(self.record, self.tools.loose(terms), self.findings).near
+            compare(
+                manifest,
+                decision.manifest,
+                fate_of,
+                self.findings,
+                unknown,
+                partial(near, manifest, decision),
+            )
         else:
             self.findings.mismatch(f"closed, but decided again it fails: {decision.reason}")
             compare_lines(manifest.submissions, lines, fate_of, self.findings, {"share"})
@@ -166,7 +180,8 @@ class Redecision:
             if manifest.state:  # a rule without memory misses none
                 self._memory(self.record.inherited(self.round.number))
         except (UsageError, StoreError) as error:
-            self.findings.unchecked(Kind.AGGREGATES, f"the aggregate: {error.message}")
+            said = f"{error.message} {error.hint}".rstrip()
+            self.findings.unchecked(Kind.AGGREGATES, f"the aggregate: {said}")
             return self._recorded_rule(terms, manifest)
         return rule
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from aggregator.findings import Findings
 from aggregator.record import Record, Round
+from aggregator.verifying.findings import Findings
 from fl.ledger import digests
 from fl.ledger.types import (
     Address,

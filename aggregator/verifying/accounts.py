@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from aggregator.findings import Findings
 from aggregator.record import Record
+from aggregator.verifying.findings import Findings
 from fl.ledger.types import (
     FULL_QUALITY,
     INITIAL_REPUTATION,

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from aggregator.findings import Finding, Kind, Level
+from aggregator.verifying.findings import Finding, Kind, Level
 from fl.ledger.types import Address, AggregatorSet, Event, RoundClosed, TaskCreated
 
 CHECKABLE = (

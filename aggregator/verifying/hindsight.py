@@ -8,9 +8,9 @@ from copy import copy
 from typing import BinaryIO
 
 from aggregator.decision import Hindsight
-from aggregator.findings import Findings, Kind
 from aggregator.record import Record, Round
 from aggregator.types import Submission
+from aggregator.verifying.findings import Findings, Kind
 from fl import sealing
 from fl.canonical import sha256
 from fl.documents import Line, Receipt, Verdict
