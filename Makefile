@@ -52,7 +52,7 @@ check-deep: tools .tools/slither/.installed
 chaos: tools
 	$(BIN)/python tests/chaos/chaos.py --kills 50
 
-bench: tools
+bench: tools .tools/ray/.installed
 	$(BIN)/python bench/run.py
 
 tools: $(VENV)/.developed contracts/node_modules/.installed $(NODES)
@@ -99,6 +99,15 @@ contracts/node_modules/.installed: contracts/package.json
 .tools/slither/.installed: contracts/slither.txt
 	$(PYTHON) -m venv .tools/slither
 	PYTHONWARNINGS=ignore .tools/slither/bin/pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+# Ray, which Flower's own simulation runs on and nobody else needs: an environment on top of ours
+.tools/ray/.installed: $(VENV)/.installed
+	$(BIN)/python -m venv .tools/ray
+	cd .tools/ray/lib/python*/site-packages && $(abspath $(BIN))/python -c \
+		'import sysconfig; print(sysconfig.get_path("purelib"))' >fedledger.pth
+	PYTHONWARNINGS=ignore .tools/ray/bin/pip install --quiet --disable-pip-version-check \
+		-c constraints.txt 'flwr[simulation]'
 	touch $@
 
 # Go, where the machine has none
