@@ -70,8 +70,17 @@ class OnChain(Strategy):
         result = Result()
 
         def run() -> None:
-            training = Training(grid, rounds, self.strategy, train_config, timeout, self.watch)
-            self._run(training, num_rounds, evaluate_config, evaluate_fn, result)
+            training = Training(
+                grid,
+                rounds,
+                self.strategy,
+                train_config,
+                evaluate_config,
+                timeout,
+                self.watch,
+                early=self._deployed(grid),
+            )
+            self._run(training, num_rounds, evaluate_fn, result)
 
         if self._deployed(grid):
             persistently(run)
@@ -83,7 +92,6 @@ class OnChain(Strategy):
         self,
         training: Training,
         num_rounds: int,
-        evaluate_config: ConfigRecord | None,
         evaluate_fn: EvaluateFn | None,
         result: Result,
     ) -> None:
@@ -94,8 +102,7 @@ class OnChain(Strategy):
             _log.info("round %s (%s of %s): %s", end.round, ended + 1, num_rounds, end.reason or "closed")
             if end.manifest:
                 result.train_metrics_clientapp[end.round] = MetricRecord(dict(end.manifest.metrics))
-                index = training.index() - 1
-                if metrics := training.evaluate(index, end.manifest.weights, evaluate_config):
+                if metrics := training.evaluate(end):
                     result.evaluate_metrics_clientapp[end.round] = metrics
             _evaluate(evaluate_fn, end.round, rounds, result)
         training.meet()
@@ -186,8 +193,8 @@ def _compare(initial: ArrayRecord | None, rounds: Rounds) -> None:
     if initial is None:
         return
     arrays = {name: array.numpy() for name, array in initial.items()}
-    if weights.digest(weights.encode(arrays)) != rounds.ledger.task(rounds.task).weights:
-        _log.warning("initial_arrays are not used: the contract holds other weights")
+    if weights.digest(weights.encode(arrays)).hex() != rounds.terms().weights.sha256:
+        _log.warning("initial_arrays are not used: the terms began with other weights")
 
 
 def _evaluate(evaluate_fn: EvaluateFn | None, round_: int, rounds: Rounds, result: Result) -> None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 
 from flwr.app import ConfigRecord, Message, MetricRecord, RecordDict
 from flwr.serverapp import Grid
@@ -18,14 +19,14 @@ from flwr.serverapp.strategy import Strategy
 
 from aggregator.asking import Asked, Asking, evaluation
 from aggregator.deliberation import REMINDERS
-from aggregator.exchange import exchange
+from aggregator.exchange import Exchange, exchange
 from aggregator.rounds import RoundEnd, Rounds
 from aggregator.trainers import Trainers
 from fl.canonical import sha256
-from fl.documents import Announcement, Reference
+from fl.documents import Announcement
 from fl.errors import FedledgerError
 from fl.ledger.types import Address, Task
-from fl.messages import ANNOUNCEMENT, DELIVER, PUBLISHED, RECEIPT, WEIGHTS
+from fl.messages import ANNOUNCEMENT, CLOSED, DELIVER, PUBLISHED, RECEIPT, WEIGHTS
 
 _GRACE_SECONDS = 60.0
 """How long the nodes that are there may take to say whose they are."""
@@ -50,7 +51,10 @@ class Watch:
 
 
 class Training:
-    """Trains and evaluates over `grid`; `timeout` is in seconds, for nodes to come and to answer."""
+    """Trains and evaluates over `grid`; `timeout` is in seconds, for nodes to come and to answer.
+
+    `early`: ask for evaluations while sites still train, which saves time where nodes answer by themselves.
+    """
 
     def __init__(
         self,
@@ -58,8 +62,11 @@ class Training:
         rounds: Rounds,
         strategy: Strategy,
         config: ConfigRecord | None,
+        evaluate_config: ConfigRecord | None,
         timeout: float,
         watch: Watch,
+        *,
+        early: bool = False,
     ) -> None:
         self.grid = grid
         self.rounds = rounds
@@ -68,6 +75,10 @@ class Training:
         self.watch = watch
         self._published: set[Address] = set()
         self._grace = _GRACE_SECONDS
+        self.evaluate_config = evaluate_config
+        self._early = early
+        self._wanted: _Evaluation | None = None
+        self._silent: set[int] = set()
         self.asking = Asking(strategy, grid, config)
         first = self.asking.round(1, self.rounds.seats())
         self.kind = first.kind
@@ -82,7 +93,7 @@ class Training:
         count = None if asked.count == asked.seats else asked.count
         announcement = self.rounds.open(asked.settings, count)
         self.watch.opened(announcement)
-        self._published = set[Address]()
+        self._published, self._silent, self._wanted = set[Address](), set[int](), None
         self._gather_updates(asked, announcement)
         self._deliver_sealed(announcement.round)
         end = self.rounds.finish(self.deliver)
@@ -148,7 +159,12 @@ class Training:
         nodes = self.trainers.nodes(announcement.invited)
         due = {node: trainer for trainer, node in nodes.items() if trainer not in done}
         reference = ConfigRecord({ANNOUNCEMENT: announcement.id.hex()})
-        replies = self._ask(asked.letters(reference, list(due)), self._late())
+        letters = Exchange(self.grid)
+        letters.send(asked.letters(reference, list(due)))
+        if self._early and not self._wanted:
+            self._ask_early(announcement.round, due.keys())
+        replies = letters.wait(min(self.timeout, self._left()), self._late())
+        self._silent = set(letters.waiting)
         well = {due[node]: reply for node, reply in replies.items() if not reply.has_error()}
         done.update(well)
         self._published.update(trainer for trainer, reply in well.items() if _has_published(reply))
@@ -179,14 +195,8 @@ class Training:
         """Have these (None: all) submit and publish what is due."""
         content = RecordDict({DELIVER: ConfigRecord()})
         nodes = self.trainers.nodes(trainers).values()
-        self._ask([Message(content, dst_node_id=node, message_type=self.kind) for node in nodes])
-
-    def _ask(
-        self, messages: Iterable[Message], over: Callable[[], bool] = lambda: False
-    ) -> dict[int, Message]:
-        """Send and wait, at most as long as the open round allows, and no longer than until `over()`."""
-        seconds = min(self.timeout, self._left())
-        return exchange(self.grid, messages, seconds, over)
+        letters = [Message(content, dst_node_id=node, message_type=self.kind) for node in nodes]
+        exchange(self.grid, letters, min(self.timeout, self._left()))
 
     def _left(self) -> float:
         """Seconds to wait for replies: a part of the window, and never beyond its end.
@@ -207,29 +217,60 @@ class Training:
 
     # --- evaluation
 
-    def evaluate(self, index: int, weights: Reference, config: ConfigRecord | None) -> MetricRecord | None:
+    def evaluate(self, end: RoundEnd) -> MetricRecord | None:
         """Have sites evaluate the contract's weights on their own rows, after a close: a report, no more.
 
         As many as the strategy wants, drawn by (terms, round, trainer). A site that does not answer within
         the task's window is left out; None when nobody does, or none is asked.
         """
+        assert end.manifest is not None, "only a closed round is evaluated"
+        wanted, self._wanted = self._wanted or self._want_evaluation(self.index() - 1), None
+        if wanted is None:
+            return None
+        until = time.monotonic() + min(self.timeout, self._task().window)
+        replies = wanted.early.wait(until - time.monotonic(), lambda: wanted.early.waiting <= self._silent)
+        good = {node: reply for node, reply in replies.items() if not reply.has_error()}
+        late = [node for node in wanted.nodes if node not in good and node not in self._silent]
+        reference = ConfigRecord({WEIGHTS: json.dumps(end.manifest.weights.model_dump())})
+        more = exchange(self.grid, wanted.asked.letters(reference, late), until - time.monotonic())
+        return self._report(wanted.index, {**good, **more})
+
+    def _want_evaluation(self, index: int) -> _Evaluation | None:
+        """What the strategy wants of an evaluation after its round `index`, and of whom."""
         nodes = self.trainers.nodes()
-        asked = evaluation(self.strategy, self.grid, index, config, list(nodes.values()))
+        asked = evaluation(self.strategy, self.grid, index, self.evaluate_config, list(nodes.values()))
         if asked is None:
             return None
-        reference = ConfigRecord({WEIGHTS: json.dumps(weights.model_dump())})
-        drawn = [nodes[trainer] for trainer in self._drawn(nodes, index)[: asked.count]]
-        seconds = min(self.timeout, self._task().window)
-        replies = exchange(self.grid, asked.letters(reference, sorted(drawn)), seconds)
+        seed = self.rounds.terms().id + index.to_bytes(32, "big")
+        drawn = sorted(nodes, key=lambda trainer: sha256(seed + trainer.encode()))[: asked.count]
+        return _Evaluation(index, asked, sorted(nodes[one] for one in drawn), Exchange(self.grid))
+
+    def _ask_early(self, round_: int, training: AbstractSet[int]) -> None:
+        """Ask those for an evaluation that are training now: their nodes then take it up without a pause.
+
+        A node of Flower's that finds no message looks again after three seconds.
+        """
+        self._wanted = self._want_evaluation(self.index())
+        if self._wanted:
+            nodes = [node for node in self._wanted.nodes if node in training]
+            self._wanted.early.send(self._wanted.asked.letters(ConfigRecord({CLOSED: round_}), nodes))
+
+    def _report(self, index: int, replies: Mapping[int, Message]) -> MetricRecord | None:
         try:
-            return self.strategy.aggregate_evaluate(index, list(replies.values()))
+            return self.strategy.aggregate_evaluate(index, [replies[node] for node in sorted(replies)])
         except InconsistentMessageReplies as error:
             _log.warning("round %s was not evaluated: %s", index, error)
             return None
 
-    def _drawn(self, trainers: Iterable[Address], index: int) -> list[Address]:
-        seed = self.rounds.terms().id + index.to_bytes(32, "big")
-        return sorted(trainers, key=lambda trainer: sha256(seed + trainer.encode()))
+
+@dataclass(frozen=True)
+class _Evaluation:
+    """An evaluation that the strategy wants of these nodes; some were asked before the round closed."""
+
+    index: int
+    asked: Asked
+    nodes: list[int]
+    early: Exchange
 
 
 def _has_published(reply: Message) -> bool:

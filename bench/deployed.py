@@ -44,7 +44,7 @@ def figures() -> Iterator[Figure]:
 
 
 class Stage:
-    """A consortium whose sites have SuperNodes; chain and store are asked through proxies."""
+    """A consortium whose sites have SuperNodes; `proxies` stand before chain and store, for who watches."""
 
     def __init__(self, consortium: Consortium, federation: Federation, proxies: tuple[Proxy, Proxy]) -> None:
         self._consortium = consortium
@@ -72,6 +72,9 @@ class Stage:
         Over the whole run, the introductions included. Not counted is what sites and aggregator do
         themselves, such as sealing.
         """
+        chain, store = self._proxies
+        self._consortium.rpc = f"http://127.0.0.1:{chain.port}"
+        self._consortium.store = f"/ip4/127.0.0.1/tcp/{store.port}"
         known = [len(proxy.asked) for proxy in self._proxies]
         seconds = self.on_chain(SMALL, seconds=1.0)
         spans = [span for proxy, old in zip(self._proxies, known, strict=True) for span in proxy.asked[old:]]
@@ -105,8 +108,7 @@ def _deployed() -> Iterator[Stage]:
         folder = Path(start(TemporaryDirectory(prefix="fedledger-bench-")))
         chain, store = start(Anvil(folder)), start(Kubo(folder))
         proxies = (start(Proxy(int(chain.url.rsplit(":")[-1]))), start(Proxy(store.port)))
-        rpc, blobs = f"http://127.0.0.1:{proxies[0].port}", f"/ip4/127.0.0.1/tcp/{proxies[1].port}"
-        consortium = Consortium(folder, chain, blobs, rpc)
+        consortium = Consortium(folder, chain, store.address)
         federation = start(Federation(folder))
         federation.join({name: consortium.node_config(name) for name in SITES})
         yield Stage(consortium, federation, proxies)

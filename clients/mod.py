@@ -33,6 +33,7 @@ from fl.documents import Announcement, Receipt, Reference
 from fl.errors import ConsentError, FedledgerError, UsageError
 from fl.messages import (
     ANNOUNCEMENT,
+    CLOSED,
     DELIVER,
     EXAMPLES,
     INTRODUCE,
@@ -123,11 +124,13 @@ def _delivered(message: Message, site: Site) -> Message:
 
 def _evaluated(message: Message, context: Context, call_next: ClientAppCallable, site: Site) -> Message:
     """Call the app on the contract's weights; only metrics go back."""
-    if not complete(context.node_config).get("evaluate", True):
+    config = complete(context.node_config)
+    if not config.get("evaluate", True):
         raise ConsentError("This site evaluates nothing.")
-    base = _record(site.in_force(_weights(message)))
+    base = _record(site.in_force(_weights(message, site, linger(config))))
+    records = message.content.config_records
     message.content = RecordDict(
-        {key: base if WEIGHTS in record else record for key, record in message.content.config_records.items()}
+        {key: base if WEIGHTS in said or CLOSED in said else said for key, said in records.items()}
     )
     reply = call_next(message, context)
     if reply.has_error():
@@ -135,13 +138,15 @@ def _evaluated(message: Message, context: Context, call_next: ClientAppCallable,
     return Message(RecordDict(dict(reply.content.metric_records)), reply_to=message)
 
 
-def _weights(message: Message) -> Reference:
+def _weights(message: Message, site: Site, seconds: float) -> Reference:
     """Which weights the message refers to. Raises ConsentError for a message by value."""
     for record in message.content.config_records.values():
-        value = record.get(WEIGHTS)
-        if isinstance(value, str):
+        text, round_ = record.get(WEIGHTS), record.get(CLOSED)
+        if isinstance(round_, int):
+            return site.made_by(round_, seconds)
+        if isinstance(text, str):
             try:
-                return Reference.model_validate_json(value)
+                return Reference.model_validate_json(text)
             except ValidationError as error:
                 raise ConsentError("The message's reference to weights is none.") from error
     raise ConsentError("This site evaluates only weights that are on the chain, and the message names none.")

@@ -20,15 +20,17 @@ from clients.outbox import Outbox
 from clients.standing import Standing
 from fl import sealing, weights
 from fl.canonical import Setting, sha256
-from fl.documents import Announcement, Details, Privacy, Receipt, Reference, Terms
+from fl.documents import Announcement, Details, Manifest, Privacy, Receipt, Reference, Terms
 from fl.errors import ConsentError, Refused, StoreError, StoreUnavailable, UsageError
 from fl.ledger.port import Ledger
-from fl.ledger.types import Address, Transaction
+from fl.ledger.types import Address, RoundClosed, Transaction
 from fl.store.port import BlobStore, put_bytes, read_bytes, read_document
-from fl.waiting import POLL_SECONDS, Wait, polling
+from fl.waiting import Wait, polling
 from fl.weights import Arrays
 
 _log = logging.getLogger("fedledger.site")
+
+_LINGER_POLL_SECONDS = 0.2
 
 Keys = Callable[[int], bytes]
 """A round's sealing key: 32 bytes that no other round and no other update has."""
@@ -154,6 +156,28 @@ class Site:
         consent.check_base_size(reference, terms)
         data = read_bytes(self.store, reference.parsed(), reference.size)
         return consent.read_base(data, reference, terms)
+
+    def made_by(self, round_: int, seconds: float) -> Reference:
+        """Where the weights lie that the close of a round made; waits for it, at most `seconds`.
+
+        Raises ConsentError for a round that has not closed by then, and at once for one in which this site
+        has not submitted.
+        """
+        until = time.monotonic() + seconds
+        while (closed := self._closing(round_)) is None:
+            if time.monotonic() >= until or not self.submitted(round_):
+                raise ConsentError(f"Round {round_} has not closed.")
+            time.sleep(_LINGER_POLL_SECONDS)
+        return Manifest.decode(read_document(self.store, closed.manifest)).weights
+
+    def _closing(self, round_: int) -> RoundClosed | None:
+        """The confirmed close of a round."""
+        chain = self.ledger.confirmed()
+        task = chain.task(self.task)
+        since = task.opened_at if task.round == round_ else task.created_at
+        history = () if task.open and task.round == round_ else chain.history(self.task, since)
+        closes = (event for event in history if isinstance(event, RoundClosed) and event.round == round_)
+        return next(closes, None)
 
     def in_force(self, reference: Reference) -> Arrays:
         """The weights that the contract holds, of which `reference` says where they lie; in the terms' order.
@@ -307,7 +331,7 @@ class Site:
         while not self._is_sealed(round_):
             if time.monotonic() >= until:
                 return False
-            time.sleep(min(POLL_SECONDS, seconds))
+            time.sleep(_LINGER_POLL_SECONDS)
         self.publish_due()
         return True
 

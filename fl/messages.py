@@ -8,6 +8,12 @@ ANNOUNCEMENT = "fedledger-announcement"
 WEIGHTS = "fedledger-weights"
 """Key of a config record that stands for the weights to evaluate; its value is their reference as JSON."""
 
+CLOSED = "fedledger-closed"
+"""Key of a config record that stands for the weights that a round makes; its value is the round's number.
+
+Such a message can be sent before the round has closed: a site that has submitted waits a little for it.
+"""
+
 DELIVER = "fedledger-deliver"
 """Key of a config record that asks a site to submit and publish what is due; no app is called.
 

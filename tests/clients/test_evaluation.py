@@ -11,12 +11,13 @@ from flwr.clientapp import ClientApp
 from flwr.serverapp.strategy import FedAvg
 
 from aggregator.strategy import OnChain
+from aggregator.training import Training, Watch
 from clients.mod import site_mod
 from experiments.grid import InProcessGrid
 from fl import weights
 from fl.documents import Reference
 from fl.ledger.types import RoundClosed, RoundFailed
-from fl.messages import WEIGHTS
+from fl.messages import CLOSED, WEIGHTS
 from fl.store.port import put_bytes
 
 
@@ -186,3 +187,55 @@ def test_a_query_is_not_answered(world):
     world.app.query()(lambda message, context: 1 / 0)
     reply = world.ask(RecordDict({"config": ConfigRecord()}), "query")
     assert "only rounds that are on the chain" in reply.error.reason
+
+
+# --- before the round has closed
+
+
+def early(round_):
+    return RecordDict({"arrays": ConfigRecord({CLOSED: round_}), "config": ConfigRecord()})
+
+
+def test_what_a_closed_round_made_is_evaluated_by_its_number(world):
+    world.start()
+    seen = len(world.seen)
+    assert not world.ask(early(1)).has_error()
+    assert len(world.seen) == seen + 1
+    assert world.seen[-1][1] == world.federation.events(RoundClosed)[0].weights
+
+
+def test_a_round_that_has_not_closed_is_not_waited_for_by_who_has_not_submitted(federation):
+    world = World(federation, linger=10_000)
+    federation.rounds.open()
+    assert "has not closed" in world.ask(early(1)).error.reason
+
+
+def test_who_has_submitted_waits_a_little_for_the_close(federation):
+    world = World(federation, linger=1)
+    federation.round_of()  # submitted and sealed
+    assert "has not closed" in world.ask(early(1)).error.reason
+    assert world.seen == []
+
+
+@pytest.mark.parametrize("round_", [0, 7, -1, 2**63 - 1])
+def test_a_round_that_never_was_is_not_evaluated(world, round_):
+    world.start()
+    seen = len(world.seen)
+    assert "has not closed" in world.ask(early(round_)).error.reason
+    assert len(world.seen) == seen
+
+
+def test_what_was_overtaken_by_another_round_is_not_evaluated(world):
+    world.start(2)
+    seen = len(world.seen)
+    assert "contract holds the weights" in world.ask(early(1)).error.reason
+    assert len(world.seen) == seen
+
+
+def test_who_could_not_evaluate_before_the_close_is_asked_again_after_it(world):
+    """In one process messages are answered at once, so before the round has closed."""
+    strategy = FedAvg(min_available_nodes=3)
+    training = Training(world.grid, world.federation.rounds, strategy, None, None, 60, Watch(), early=True)
+    end = training.round()
+    assert world.seen == []
+    assert dict(training.evaluate(end)) == {"accuracy": pytest.approx((1 + 4 + 9) / 6)}

@@ -39,7 +39,7 @@ from fl import weights
 from fl.canonical import sha256
 from fl.ledger.memory import MemoryFederation
 from fl.ledger.types import Stage, TaskParams
-from fl.messages import ANNOUNCEMENT, DELIVER, INTRODUCE, RECEIPT, WEIGHTS
+from fl.messages import ANNOUNCEMENT, CLOSED, DELIVER, INTRODUCE, RECEIPT, WEIGHTS
 from fl.store.memory import MemoryStore
 from fl.store.port import put_bytes
 
@@ -111,7 +111,7 @@ def listening() -> Iterator[list[str]]:
 
 # --- what may stand in a message
 
-MARKS = [ANNOUNCEMENT, DELIVER, INTRODUCE, RECEIPT, WEIGHTS]
+MARKS = [ANNOUNCEMENT, CLOSED, DELIVER, INTRODUCE, RECEIPT, WEIGHTS]
 keys = st.sampled_from(["arrays", "config", "metrics", "trainer", "signature", *MARKS]) | st.text(max_size=6)
 scalars = (
     st.integers(-(2**63), 2**63 - 1)
