@@ -11,13 +11,20 @@ from fl.canonical import Setting, decode_settings, dump, encode_settings
 from fl.documents import Terms
 from fl.errors import DocumentError, UsageError
 from fl.ledger.types import Address
+from fl.messages import SERVER_ROUND
 
 _ADJUSTABLE = "The terms list what a round may choose, and within which bounds, under `adjustable`."
 
 
-def allowed(settings: Mapping[str, Setting], terms: Terms) -> dict[str, object]:
-    """Settings as an announcement holds them. Raises UsageError for one that sites would refuse."""
+def allowed(settings: Mapping[str, Setting], terms: Terms, round_: int) -> dict[str, object]:
+    """Settings as an announcement holds them. Raises UsageError for one that sites would refuse.
+
+    Where they say the round's number it is the chain's, which no other round has: a site that trains again
+    after a failed round, whose updates are known by then, must not come to the same update.
+    """
     encoded = {name: _encoded(name, value) for name, value in settings.items()}
+    if SERVER_ROUND in encoded:
+        encoded[SERVER_ROUND] = round_
     for difference in agreement.settings_and_terms(encoded, terms):
         raise UsageError(f"No site would train: {difference}.", _ADJUSTABLE)
     return encoded

@@ -6,6 +6,7 @@ Who is asked is not the strategy's choice: it sees as many nodes as there are se
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 
 from flwr.app import ArrayRecord, ConfigRecord, Message, RecordDict
@@ -54,18 +55,24 @@ class Asked:
 
 
 class Asking:
-    """Asks a strategy for its rounds one after the other, from the first on, as Flower does.
+    """Asks a copy of a strategy for its rounds one after the other, from the first on, as Flower does.
 
-    A strategy may change the configuration that it is handed as it goes along (a learning rate that decays):
-    so a run that goes on elsewhere asks it for the earlier rounds too. A round that failed is not asked for
-    again. Raises UsageError for a strategy that asks nobody, or not everybody alike.
+    A strategy may change itself, or the configuration that it is handed, as it goes along (a learning rate
+    that decays): so a run that goes on elsewhere asks it for the earlier rounds too, and each start begins
+    anew. A round that failed is not asked for again. Raises UsageError for a strategy that asks nobody, or
+    not everybody alike.
     """
 
     def __init__(self, strategy: Strategy, grid: Grid, config: ConfigRecord | None) -> None:
-        self._strategy = strategy
+        self._strategy = _fresh(strategy)
         self._grid = grid
         self._config = ConfigRecord(dict(config or {}))
         self._asked: list[Asked] = []
+
+    def demand(self, seats: int) -> None:
+        """Raise TooFewNodes when the strategy wants more nodes than there are seats."""
+        for name in _TRAINING:
+            _demand_nodes(self._strategy, name, seats)
 
     def round(self, index: int, seats: int) -> Asked:
         """What it asks of its round `index` when there are that many seats."""
@@ -77,9 +84,9 @@ class Asking:
         return Asked(asked.template, min(asked.count, seats), seats)
 
     def _next(self, seats: int) -> Asked:
-        grid = SeatedGrid(self._grid, range(1, seats + 1))
-        _demand_nodes(self._strategy, "min_available_nodes", seats)
-        _demand_nodes(self._strategy, "min_train_nodes", seats)
+        """Its next round, as if it had all the nodes that it waits for."""
+        nodes = max(seats, 1, *(_wanted(self._strategy, name) for name in _TRAINING))
+        grid = SeatedGrid(self._grid, range(1, nodes + 1))
         messages = list(
             self._strategy.configure_train(len(self._asked) + 1, ArrayRecord(), self._config, grid)
         )
@@ -87,7 +94,17 @@ class Asking:
             raise UsageError("The strategy asks no site to train.")
         if any(_configs(message) != _configs(messages[0]) for message in messages):
             raise UsageError("The strategy gives sites different settings; a round has one announcement.")
-        return Asked(_copied(messages[0]), len(messages), seats)
+        return Asked(_copied(messages[0]), len(messages), nodes)
+
+
+_TRAINING = ("min_available_nodes", "min_train_nodes")
+
+
+def _fresh(strategy: Strategy) -> Strategy:
+    try:
+        return deepcopy(strategy)
+    except Exception:  # noqa: BLE001 - somebody's own class may hold what cannot be copied
+        return strategy
 
 
 def evaluation(
@@ -108,12 +125,16 @@ def evaluation(
 
 def _demand_nodes(strategy: Strategy, name: str, seats: int) -> None:
     """Flower's strategies wait for ever for as many nodes as they want."""
-    wanted = getattr(strategy, name, 0)
+    wanted = _wanted(strategy, name)
     if wanted > seats:
         raise TooFewNodes(
             f"The strategy wants {wanted} nodes ({name}), and there are {seats}.",
             f"Lower {name}, or have more members join the task.",
         )
+
+
+def _wanted(strategy: Strategy, name: str) -> int:
+    return int(getattr(strategy, name, 0))
 
 
 class TooFewNodes(UsageError):

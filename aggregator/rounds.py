@@ -196,7 +196,7 @@ class Rounds:
             task=self.task,
             round=task.round + 1,
             base=base,
-            settings=announcing.allowed(settings, record.terms()),
+            settings=announcing.allowed(settings, record.terms(), task.round + 1),
             invited=invited,
             drawn_at=drawn_at,
         )

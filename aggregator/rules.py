@@ -34,7 +34,7 @@ from fl.canonical import decode_settings
 from fl.errors import UsageError
 from fl.weights import DTYPES, Arrays
 
-__all__ = ["build", "complete", "demand_suitable", "describe", "exact", "loose", "make"]
+__all__ = ["averages_otherwise", "build", "complete", "demand_suitable", "describe", "exact", "loose", "make"]
 
 # --- what terms must allow, and what machines agree on
 
@@ -74,6 +74,14 @@ def loose(rule: documents.Rule) -> AbstractSet[str]:
 def exact(rule: documents.Rule) -> bool:
     """Whether this rule gives the same bits on every machine."""
     return not loose(rule)
+
+
+def averages_otherwise(strategy: Strategy) -> bool:
+    """Whether one of Flower's own strategies has another mean of train metrics, which no rule knows."""
+    with flower.quiet():
+        usual = FedAvg().train_metrics_aggr_fn
+    given = getattr(strategy, "train_metrics_aggr_fn", usual)
+    return type(strategy).__name__ in SUPPORTED and given is not usual
 
 
 # --- aggregating

@@ -64,12 +64,12 @@ class OnChain(Strategy):
         While chain or store are away, a deployed run starts again. Raises Refused when a round cannot be
         opened, FedledgerError when too few nodes come.
         """
-        rounds = self._rounds(grid, initial_arrays, train_config, num_rounds)
-        self._demand_rule(rounds)
-        _compare(initial_arrays, rounds)
         result = Result()
 
         def run() -> None:
+            rounds = self._rounds(grid, initial_arrays, train_config, num_rounds)
+            self._demand_rule(rounds)
+            _compare(initial_arrays, rounds)
             training = Training(
                 grid,
                 rounds,
@@ -142,6 +142,8 @@ class OnChain(Strategy):
                 f"The terms name the rule {_shown(agreed)}, and the strategy is {_shown(given)}.",
                 "Give the strategy the terms' arguments, or found another task.",
             )
+        if rules.averages_otherwise(self.strategy):
+            _log.warning("train_metrics_aggr_fn is not used: a manifest has Flower's own mean")
 
     # --- the wrapped strategy's own
 

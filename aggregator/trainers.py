@@ -20,7 +20,7 @@ _log = logging.getLogger("fedledger.aggregator")
 
 
 class Trainers:
-    """The nodes of a grid that belong to trainers of a task.
+    """The nodes of a grid that belong to trainers who have a seat in a task.
 
     `kind` is the type of the app's train messages. A statement that somebody else signed, or that was signed
     for another run or node, is none: nobody can draw a trainer's messages to a node of its own.
@@ -36,8 +36,13 @@ class Trainers:
         self._strangers: set[int] = set()
 
     def forgive(self) -> None:
-        """Ask those again that gave no good answer."""
+        """Ask those again that gave no good answer, or none; let go of those that have no seat any more."""
         self._strangers.clear()
+        self._letters.forget()
+        self._of = {node: trainer for node, trainer in self._of.items() if self._is_seated(trainer)}
+
+    def _is_seated(self, trainer: Address) -> bool:
+        return self._ledger.confirmed().seat(self._task, trainer).joined
 
     def meet(self) -> bool:
         """Ask new nodes whose they are, and hear what was answered; whether a trainer is new."""
@@ -71,8 +76,8 @@ class Trainers:
     def _hear(self, node: int, reply: Message) -> bool:
         """Take a node's word, if it is good; whether it is."""
         trainer = None if reply.has_error() else self._signed_by(node, reply)
-        if trainer is None:
-            _log.warning("node %s does not say for which trainer it speaks, or did not sign that", node)
+        if trainer is None or not self._is_seated(trainer):
+            _log.warning("node %s signed for no trainer of this task", node)
             self._strangers.add(node)
             return False
         self._of[node] = trainer

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -14,7 +15,6 @@ from dataclasses import dataclass
 
 from flwr.app import ConfigRecord, Message, MetricRecord, RecordDict
 from flwr.serverapp import Grid
-from flwr.serverapp.exception import InconsistentMessageReplies
 from flwr.serverapp.strategy import Strategy
 
 from aggregator.asking import Asked, Asking, evaluation
@@ -26,7 +26,16 @@ from fl.canonical import sha256
 from fl.documents import Announcement
 from fl.errors import FedledgerError
 from fl.ledger.types import Address, Task
-from fl.messages import ANNOUNCEMENT, CLOSED, DELIVER, PUBLISHED, RECEIPT, WEIGHTS
+from fl.messages import (
+    ANNOUNCEMENT,
+    CLOSED,
+    DELIVER,
+    EXAMPLES,
+    PUBLISHED,
+    RECEIPT,
+    WEIGHTED_BY,
+    WEIGHTS,
+)
 
 _GRACE_SECONDS = 60.0
 """How long the nodes that are there may take to say whose they are."""
@@ -80,16 +89,17 @@ class Training:
         self._wanted: _Evaluation | None = None
         self._silent: set[int] = set()
         self.asking = Asking(strategy, grid, config)
-        first = self.asking.round(1, self.rounds.seats())
-        self.kind = first.kind
-        self.trainers = Trainers(grid, rounds.ledger, rounds.task, first.kind)
+        self.kind = self.asking.round(1, self.rounds.seats()).kind
+        self.trainers = Trainers(grid, rounds.ledger, rounds.task, self.kind)
 
     # --- one round
 
     def round(self) -> RoundEnd:
         """Open, train, wait for the seal, have receipts published, decide; goes on where a round stands."""
-        asked = self.asking.round(self.index(), self.rounds.seats())
         self._gather_nodes()
+        asked = self.asking.round(self.index(), self.rounds.seats())
+        if not self._task().open:
+            self.asking.demand(asked.seats)
         count = None if asked.count == asked.seats else asked.count
         announcement = self.rounds.open(asked.settings, count)
         self.watch.opened(announcement)
@@ -112,12 +122,15 @@ class Training:
         """
         task = self._task()
         self.meet()
+        if task.open and not self._open_still():
+            return  # nobody has to train any more
 
         def enough() -> bool:
             self.trainers.meet()
             return len(self.trainers.nodes()) >= task.quorum
 
-        self.rounds.wait(self.rounds.ledger.now() + int(self.timeout), enough)
+        until = self.rounds.ledger.now() + int(self.timeout)
+        self.rounds.wait(min(until, task.deadline + 1) if task.open else until, enough)
         if not enough() and not self._task().open:
             raise FedledgerError(
                 f"It takes {task.quorum} trainers; the nodes of {len(self.trainers.nodes())} are there.",
@@ -136,34 +149,53 @@ class Training:
         Those that answered well are not asked again; those that failed, did not answer, or came later are,
         some times in a window. What a site could not submit, or a reorg took back, it submits when asked.
         """
-        task, done = self._task(), set[Address]()
+        task, done, letters = self._task(), set[Address](), Exchange(self.grid)
         step = max(1, task.window // REMINDERS)
         first = True
         while not self.rounds.over():
             self.trainers.forgive()
+            letters.forget()
             until = min(self.rounds.ledger.now() + step, task.deadline + 1)
             if self._open_still():
-                replies = self._train(asked, announcement, done)
+                replies = self._train(asked, announcement, done, letters)
                 if first:
                     self.watch.trained(announcement.round, replies)
                     first = False
             if self._open_still():
-                self.deliver()
+                self.deliver(over=self._late())
             elif self.rounds.ledger.now() > task.deadline:
                 break
             self.rounds.wait(until, lambda: self.rounds.over() or self.trainers.meet())
         self.rounds.await_end()
 
-    def _train(self, asked: Asked, announcement: Announcement, done: set[Address]) -> list[Message]:
-        """Ask whoever is to train and has not done so yet; the trainers that answered well join `done`."""
-        nodes = self.trainers.nodes(announcement.invited)
-        due = {node: trainer for trainer, node in nodes.items() if trainer not in done}
+    def _train(
+        self, asked: Asked, announcement: Announcement, done: set[Address], letters: Exchange
+    ) -> list[Message]:
+        """Ask whoever is to train and has not done so yet; the trainers that answered well join `done`.
+
+        Who comes while others train is asked too.
+        """
         reference = ConfigRecord({ANNOUNCEMENT: announcement.id.hex()})
-        letters = Exchange(self.grid)
-        letters.send(asked.letters(reference, list(due)))
+        due: dict[int, Address] = {}
+
+        def ask() -> None:
+            nodes = self.trainers.nodes(announcement.invited)
+            left = {node: trainer for trainer, node in nodes.items() if trainer not in done}
+            new = left.keys() - due.keys()
+            due.update(left)
+            letters.send(asked.letters(reference, list(new)))
+
+        late = self._late()
+
+        def over() -> bool:
+            if self.trainers.meet():
+                ask()
+            return late()
+
+        ask()
         if self._early and not self._wanted:
             self._ask_early(announcement.round, due.keys())
-        replies = letters.wait(min(self.timeout, self._left()), self._late())
+        replies = letters.wait(min(self.timeout, self._left()), over)
         self._silent = set(letters.waiting)
         well = {due[node]: reply for node, reply in replies.items() if not reply.has_error()}
         done.update(well)
@@ -191,12 +223,14 @@ class Training:
         submitted = {event.trainer for event in self.rounds.record().round(number).submissions}
         self.deliver(submitted - self._published)
 
-    def deliver(self, trainers: AbstractSet[Address] | None = None) -> None:
-        """Have these (None: all) submit and publish what is due."""
+    def deliver(
+        self, trainers: AbstractSet[Address] | None = None, over: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Have these (None: all) submit and publish what is due; wait no longer than until `over()`."""
         content = RecordDict({DELIVER: ConfigRecord()})
         nodes = self.trainers.nodes(trainers).values()
         letters = [Message(content, dst_node_id=node, message_type=self.kind) for node in nodes]
-        exchange(self.grid, letters, min(self.timeout, self._left()))
+        exchange(self.grid, letters, min(self.timeout, self._left()), over)
 
     def _left(self) -> float:
         """Seconds to wait for replies: a part of the window, and never beyond its end.
@@ -227,12 +261,13 @@ class Training:
         wanted, self._wanted = self._wanted or self._want_evaluation(self.index() - 1), None
         if wanted is None:
             return None
-        until = time.monotonic() + min(self.timeout, self._task().window)
-        replies = wanted.early.wait(until - time.monotonic(), lambda: wanted.early.waiting <= self._silent)
+        seconds = min(self.timeout, self._task().window / REMINDERS)
+        early = wanted.early
+        replies = early.wait(seconds, lambda: early.waiting <= self._silent)
         good = {node: reply for node, reply in replies.items() if not reply.has_error()}
         late = [node for node in wanted.nodes if node not in good and node not in self._silent]
         reference = ConfigRecord({WEIGHTS: json.dumps(end.manifest.weights.model_dump())})
-        more = exchange(self.grid, wanted.asked.letters(reference, late), until - time.monotonic())
+        more = exchange(self.grid, wanted.asked.letters(reference, late), seconds)
         return self._report(wanted.index, {**good, **more})
 
     def _want_evaluation(self, index: int) -> _Evaluation | None:
@@ -256,10 +291,13 @@ class Training:
             self._wanted.early.send(self._wanted.asked.letters(ConfigRecord({CLOSED: round_}), nodes))
 
     def _report(self, index: int, replies: Mapping[int, Message]) -> MetricRecord | None:
+        """What the strategy makes of the reports; anybody may have made one that it stumbles over."""
+        key = str(getattr(self.strategy, WEIGHTED_BY, EXAMPLES))
+        sound = [replies[node] for node in sorted(replies) if _is_sound(replies[node], key)]
         try:
-            return self.strategy.aggregate_evaluate(index, [replies[node] for node in sorted(replies)])
-        except InconsistentMessageReplies as error:
-            _log.warning("round %s was not evaluated: %s", index, error)
+            return self.strategy.aggregate_evaluate(index, sound)
+        except Exception as error:  # noqa: BLE001 - somebody's strategy on somebody's numbers: a report, no more
+            _log.warning("round %s was not evaluated: %.300r", index, error)
             return None
 
 
@@ -276,3 +314,14 @@ class _Evaluation:
 def _has_published(reply: Message) -> bool:
     record = reply.content.config_records.get(RECEIPT)
     return record is not None and record.get(PUBLISHED) is True
+
+
+def _is_sound(reply: Message, key: str) -> bool:
+    """Whether a report can stand beside others: single finite numbers, for a positive count of examples."""
+    if reply.has_error():
+        return True  # the strategy counts it
+    records = list(reply.content.metric_records.values())
+    values = [value for record in records for value in record.values()]
+    finite = all(isinstance(value, int | float) and math.isfinite(value) for value in values)
+    count = records[0].get(key, 1) if len(records) == 1 else 0
+    return finite and isinstance(count, int | float) and count > 0

@@ -47,6 +47,9 @@ from fl.weights import Arrays
 STATE = "fedledger"
 """Key of a config record in the context's state: `terms` (canonical bytes) and `round` of this training."""
 
+MAX_METRICS = 1_000
+"""How many numbers an evaluation may report."""
+
 APP_RAISED, REFUSED_BY_MOD = 2, 6
 """Flower's error codes for an app that raised, and for a mod whose condition does not hold."""
 
@@ -94,8 +97,10 @@ def _answer(message: Message, context: Context, call_next: ClientAppCallable, si
         return _introduced(message, context, site)
     if DELIVER in message.content:
         return _delivered(message, site)
-    if message.metadata.message_type.partition(".")[0] == MessageType.EVALUATE:
+    if _category(message) == MessageType.EVALUATE:
         return _evaluated(message, context, call_next, site)
+    if _category(message) != MessageType.TRAIN:
+        raise ConsentError("This site answers messages to train and to evaluate, and no others.")
     config = complete(context.node_config)
     announcement = site.announced(_announced_id(message))
     if site.submitted(announcement.round):
@@ -106,6 +111,11 @@ def _answer(message: Message, context: Context, call_next: ClientAppCallable, si
         site.submit_due()
         published = site.publish_soon(receipt.round, linger(config))
     return Message(RecordDict({RECEIPT: _reference(receipt, published)}), reply_to=message)
+
+
+def _category(message: Message) -> str:
+    """Such as `train`, of which an app may have several functions."""
+    return str(message.metadata.message_type.partition(".")[0])
 
 
 def _introduced(message: Message, context: Context, site: Site) -> Message:
@@ -135,7 +145,17 @@ def _evaluated(message: Message, context: Context, call_next: ClientAppCallable,
     reply = call_next(message, context)
     if reply.has_error():
         raise UsageError(f"The app answered with an error: {reply.error.reason}")
-    return Message(RecordDict(dict(reply.content.metric_records)), reply_to=message)
+    return Message(_report(reply), reply_to=message)
+
+
+def _report(reply: Message) -> RecordDict:
+    """The metrics of an evaluation: numbers, and not so many that arrays could pass for them."""
+    records = reply.content.metric_records
+    values = [value for record in records.values() for value in record.values()]
+    numbers = sum(len(value) if isinstance(value, list) else 1 for value in values)
+    if numbers > MAX_METRICS:
+        raise UsageError(f"The app reports {numbers} numbers; an evaluation has {MAX_METRICS} at most.")
+    return RecordDict(dict(records))
 
 
 def _weights(message: Message, site: Site, seconds: float) -> Reference:

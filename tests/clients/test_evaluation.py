@@ -17,7 +17,7 @@ from experiments.grid import InProcessGrid
 from fl import weights
 from fl.documents import Reference
 from fl.ledger.types import RoundClosed, RoundFailed
-from fl.messages import CLOSED, WEIGHTS
+from fl.messages import ANNOUNCEMENT, CLOSED, WEIGHTS
 from fl.store.port import put_bytes
 
 
@@ -183,10 +183,16 @@ def test_a_reference_that_is_none_is_refused(world, text):
     assert world.seen == []
 
 
-def test_a_query_is_not_answered(world):
-    world.app.query()(lambda message, context: 1 / 0)
-    reply = world.ask(RecordDict({"config": ConfigRecord()}), "query")
-    assert "only rounds that are on the chain" in reply.error.reason
+@pytest.mark.parametrize("kind", ["query", "query.more", "system"])
+def test_a_message_of_another_kind_calls_no_function_of_the_app(world, kind):
+    called = []
+    world.app.query()(lambda message, context: called.append(message))
+    world.app.query("more")(lambda message, context: called.append(message))
+    announcement = world.federation.rounds.open()
+    content = RecordDict({"arrays": ConfigRecord({ANNOUNCEMENT: announcement.id.hex()})})
+    content["config"] = ConfigRecord()
+    assert world.ask(content, kind).has_error()
+    assert called == []
 
 
 # --- before the round has closed
@@ -239,3 +245,40 @@ def test_who_could_not_evaluate_before_the_close_is_asked_again_after_it(world):
     end = training.round()
     assert world.seen == []
     assert dict(training.evaluate(end)) == {"accuracy": pytest.approx((1 + 4 + 9) / 6)}
+
+
+BAD = {
+    "no examples": {"num-examples": 0, "accuracy": 1.0},
+    "examples below zero": {"num-examples": -2, "accuracy": 1.0},
+    "examples without end": {"num-examples": float("inf"), "accuracy": 1.0},
+    "a metric that is none": {"num-examples": 1, "accuracy": float("nan")},
+    "a list": {"num-examples": 1, "accuracy": [1.0, 2.0]},
+    "examples in a list": {"num-examples": [1], "accuracy": 1.0},
+}
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_a_site_cannot_spoil_the_report_of_the_others(world, bad):
+    """Two say 1.0; nothing that the third says stops the run, or moves the mean."""
+
+    def evaluate(message, context):
+        said = BAD[bad] if context.node_config["name"] == "bert" else {"num-examples": 3, "accuracy": 1.0}
+        return Message(RecordDict({"metrics": MetricRecord(said)}), reply_to=message)
+
+    world.app = ClientApp(mods=[site_mod(lambda context: world.federation.site(context.node_config["name"]))])
+    world.app.train()(world.train)
+    world.app.evaluate()(evaluate)
+    world.grid = InProcessGrid(world.app, [{"name": name} for name in world.federation.sites])
+    assert dict(world.start().evaluate_metrics_clientapp[1]) == {"accuracy": 1.0}
+
+
+def test_a_report_has_no_room_for_arrays(world):
+    def evaluate(message, context):
+        metrics = MetricRecord({"num-examples": 1, "weights": [0.5] * 2_000})
+        return Message(RecordDict({"metrics": metrics}), reply_to=message)
+
+    world.app = ClientApp(mods=[site_mod(lambda context: world.federation.site(context.node_config["name"]))])
+    world.app.train()(world.train)
+    world.app.evaluate()(evaluate)
+    world.grid = InProcessGrid(world.app, [{"name": name} for name in world.federation.sites])
+    assert world.start().evaluate_metrics_clientapp == {}

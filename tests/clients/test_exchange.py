@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from threading import Event
+
 import pytest
 from flwr.app import Error, Message, RecordDict
 
@@ -12,10 +14,12 @@ from aggregator.exchange import exchange
 class Server:
     """A grid that replies as it is told: by node, after how many looks, or with what error."""
 
-    def __init__(self, after, errors=(), unsent=()):
+    def __init__(self, after, errors=(), unsent=(), broken=(), endless=()):
         self.after = after
         self.errors = errors
         self.unsent = unsent
+        self.broken = broken
+        self.endless = endless
         self.looks = 0
         self.sent = {}
 
@@ -28,6 +32,11 @@ class Server:
 
     def pull_messages(self, ids):
         self.looks += 1
+        asked = {int(id_.removeprefix("to ")) for id_ in ids}
+        if asked & set(self.broken):
+            raise ValueError("no message at all")
+        if asked & set(self.endless):
+            Event().wait(20)
         return [self._reply(self.sent[id_]) for id_ in reversed(list(ids)) if self._due(self.sent[id_])]
 
     def _due(self, message):
@@ -90,3 +99,15 @@ def test_waiting_ends_when_it_has_become_needless(clock):
 def test_nothing_to_send_takes_no_time(clock):
     assert exchange(Server({}), [], 60) == {}
     assert clock.now == 0
+
+
+def test_a_reply_that_cannot_be_read_is_nobodys_but_its_nodes(caplog):
+    replies = exchange(Server({3: 1, 4: 1, 5: 1}, broken=[4]), letters(3, 4, 5), 60)
+    assert list(replies) == [3, 5]
+    assert "node 4: its reply cannot be read" in caplog.text
+
+
+def test_a_reply_that_does_not_come_to_an_end_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr("aggregator.exchange._PULL_SECONDS", 0.2)
+    replies = exchange(Server({3: 1, 4: 1, 5: 1}, endless=[4]), letters(3, 4, 5), 60)
+    assert list(replies) == [3, 5]

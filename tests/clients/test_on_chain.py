@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import MethodType
+
 import numpy as np
 import pytest
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
@@ -154,12 +156,75 @@ def test_a_round_below_its_quorum_fails_and_counts_as_ended(world):
     assert result.train_metrics_clientapp == {}
 
 
-def test_a_failed_round_does_not_move_the_strategys_own_count(world):
-    world.failing = {"bert", "cleo"}
+def counting_strategy():
+    """Says which of its rounds it is asked for; halves its learning rate each time, in itself."""
+    strategy = FedAvg(min_available_nodes=3, fraction_evaluate=0.0)
+    strategy.rate = 1.0
+
+    def configure_train(self, server_round, arrays, config, grid):
+        self.rate /= 2
+        config["rate"] = self.rate
+        config["mine"] = server_round
+        return FedAvg.configure_train(self, server_round, arrays, config, grid)
+
+    strategy.configure_train = MethodType(configure_train, strategy)
+    return strategy
+
+
+@pytest.fixture
+def counting(new_federation, terms_with):
+    names = ("rate", "mine")
+    return World(new_federation(terms=terms_with(adjustable=tuple({"name": name} for name in names))))
+
+
+def counts(world, name="cleo"):
+    return [(c["mine"], c["rate"], c["server-round"]) for who, c in world.trained if who == name]
+
+
+def test_a_failed_round_is_the_strategys_own_again_and_a_round_of_its_own_to_the_app(counting):
+    """What sites trained in the failed round may be known: they must not come to the same updates."""
+    strategy = counting_strategy()
+    counting.failing = {"bert", "ada"}
+    OnChain(strategy, counting.federation.rounds).start(counting.grid, num_rounds=1)
+    assert set(counts(counting)) == {(1, 0.5, 1)}
+    counting.failing = set()
+    counting.trained.clear()
+    OnChain(strategy, counting.federation.rounds).start(counting.grid, num_rounds=3)
+    assert counts(counting) == [(1, 0.5, 2), (2, 0.25, 3)]
+
+
+def test_a_strategy_that_changes_itself_goes_on_where_it_was(counting):
+    strategy = counting_strategy()
+    for rounds in (1, 2, 3):
+        OnChain(strategy, counting.federation.rounds).start(counting.grid, num_rounds=rounds)
+    assert counts(counting) == [(1, 0.5, 1), (2, 0.25, 2), (3, 0.125, 3)]
+
+
+def test_a_round_that_everybody_submitted_to_is_closed_though_a_seat_is_empty_by_now(world):
+    world.federation.round_of()
+    world.federation.sites["bert"].ledger.leave_task(world.federation.task)
     world.start(1)
-    world.failing = set()
-    world.start(2)
-    assert world.trained[-1] == ("cleo", {"learning_rate": 0.5, "server-round": 1})
+    (closed,) = world.events(RoundClosed)
+    assert len(closed.entries) == 3
+    with pytest.raises(UsageError, match="wants 3 nodes"):  # the next one
+        world.start(2)
+
+
+def test_a_sealed_round_waits_for_no_nodes(world):
+    world.federation.round_of()
+    for site in world.federation.sites.values():
+        site.publish_due()
+    world.grid.get_node_ids = list
+    before = world.federation.owner.now()
+    world.start(1)
+    (closed,) = world.events(RoundClosed)
+    assert closed.at.time <= before + 1
+
+
+def test_another_mean_of_train_metrics_is_said_not_to_be_used(world, caplog):
+    strategy = FedAvg(min_available_nodes=3, train_metrics_aggr_fn=lambda *_: MetricRecord())
+    OnChain(strategy, world.federation.rounds).start(world.grid, num_rounds=1)
+    assert "train_metrics_aggr_fn" in caplog.text
 
 
 def test_rounds_of_an_earlier_start_count(world):

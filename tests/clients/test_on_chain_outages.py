@@ -176,3 +176,24 @@ def test_a_site_that_never_answers_once_it_has_submitted_is_unavailable_and_the_
     world.start()
     assert world.lines() == ALL | {"bert": "unavailable"}
     assert world.close_window_used() < world.federation.terms.close_window * 9 // 10
+
+
+def test_who_is_silent_about_its_delivery_does_not_hold_up_a_round_that_the_others_seal(
+    new_federation, terms_with
+):
+    """Its window is twenty times the close window: whoever waited on for a part of it would come too late."""
+    federation = new_federation(terms=terms_with(window=8_000, close_window=400))
+    world = World(federation)
+
+    class Sealing(Grid):
+        def push_messages(self, messages):
+            ids = super().push_messages(messages)
+            if any(DELIVER in message.content for message in messages):
+                federation.site("ada").submit_due()  # by itself, while it does not answer
+            return ids
+
+    world.silent = {("ada", "submit")}
+    grid = Sealing(federation, world.app, world.silent)
+    OnChain(FedAvg(min_available_nodes=3, fraction_evaluate=0.0), federation.rounds).start(grid, num_rounds=1)
+    (closed,) = federation.events(RoundClosed)
+    assert len(closed.entries) == 3

@@ -12,6 +12,7 @@ from aggregator.trainers import Trainers
 from clients.mod import site_mod
 from experiments.grid import InProcessGrid
 from fl.errors import FedledgerError
+from fl.ledger.accounts import account_from_seed
 from fl.ledger.types import RoundClosed
 from fl.messages import INTRODUCE
 
@@ -145,3 +146,18 @@ def test_a_node_that_vanishes_costs_its_round_a_window_and_takes_part_again_when
     nodes.grid.away = False
     nodes.start(3)
     assert [len(event.entries) for event in federation.events(RoundClosed)] == [3, 2, 3]
+
+
+def test_whoever_has_no_seat_is_nobody(federation):
+    """A key of one's own is quickly made, and signs for itself."""
+    federation.accounts["mallory"] = account_from_seed(b"sites", "mallory")
+    nodes = Nodes(federation, ["ada", "bert", "mallory"])
+    nodes.start()
+    assert sorted(name for name, _ in nodes.trained) == ["ada", "bert"]
+
+
+def test_who_gave_the_seat_up_is_asked_no_more(federation):
+    trainers = Nodes(federation, ["ada", "bert", "cleo"]).trainers()
+    federation.sites["bert"].ledger.leave_task(federation.task)
+    trainers.forgive()
+    assert list(trainers.nodes()) == [federation.sites[name].account for name in ("ada", "cleo")]
