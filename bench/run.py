@@ -25,8 +25,8 @@ sys.path.append(str(HERE.parent / "tests" / "support"))  # which starts and stop
 
 from figures import Figure  # noqa: E402 - its modules start anvil as tests do, so the path comes first
 
-PARTS = ("store", "submissions", "gas", "scan", "simulation")
-PACKAGES = ("fedledger", "py-evm", "web3", "eth-account", "coincurve")
+PARTS = ("store", "submissions", "gas", "scan", "simulation", "deployed")
+PACKAGES = ("fedledger", "flwr", "py-evm", "web3", "eth-account", "coincurve")
 
 
 def main() -> int:
