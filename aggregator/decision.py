@@ -1,11 +1,11 @@
 """The one function that decides a round. The aggregator closes with its answer; a verifier compares.
 
-It does no I/O of its own and knows no clock: content comes through `read`, the rule and the utility are
-functions, and the same facts give the same bytes on every machine.
+It does no I/O of its own and knows no clock: content comes through `read`, what was accepted goes through
+`keep`, the rule and the utility are functions, and the same facts give the same bytes on every machine.
 
-Everything is read once. What was accepted is put aside in a temporary file, from which rule and utility get
-it tensor by tensor, so a store that stops serving in the meantime changes nothing. Of a model of floats, and
-beside a few tensors, a decision holds at most so many, the base and the rule's memory among them:
+Everything is read once. Rule and utility get what is kept tensor by tensor, so a store that stops serving in
+the meantime changes nothing. Where `keep` is a spool's, on the disk, and of a model of floats, a decision
+holds at most so many beside a few tensors, the base and the rule's memory among them:
 
 - 3 while it checks: the base, and one update sealed and opened
 - 3 under FedAvg, FedProx, FedMedian and FedTrimmedAvg: the base, the new weights, and a copy of these
@@ -27,12 +27,12 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from aggregator import scoring
 from aggregator.sizes import Sizes
-from aggregator.spool import Spool
 from aggregator.types import (
     Aggregate,
     Closed,
     Context,
     Failed,
+    Keep,
     Read,
     Rule,
     Submission,
@@ -83,19 +83,18 @@ class Facts:
         return Yardstick(self.context, self.terms, self.base, self.earlier)
 
 
-def decide(facts: Facts, rule: Rule, utility: Utility, read: Read) -> Closed | Failed:
+def decide(facts: Facts, rule: Rule, utility: Utility, read: Read, keep: Keep = dict) -> Closed | Failed:
     """Decide a round: verdicts, then shares, then the aggregate.
 
     A bad update never raises: it gets its verdict. Raises WeightsError only when the base itself is no
-    weights of these terms, and StoreUnavailable when the temporary folder fails.
+    weights of these terms, and StoreUnavailable when `keep` fails.
     """
     yardstick = facts.yardstick
-    with Spool() as spool:
-        checked = examine(facts.submissions, yardstick, read, facts.hindsight, spool)
-        try:
-            return _close(facts, checked, yardstick.base_arrays, rule, utility)
-        except _NoModel as failure:
-            return Failed(failure.reason, tuple(one.line(0) for one in checked))
+    checked = examine(facts.submissions, yardstick, read, facts.hindsight, keep)
+    try:
+        return _close(facts, checked, yardstick.base_arrays, rule, utility)
+    except _NoModel as failure:
+        return Failed(failure.reason, tuple(one.line(0) for one in checked))
 
 
 class _NoModel(Exception):
@@ -107,24 +106,23 @@ class _NoModel(Exception):
 
 
 def examine(
-    submissions: Sequence[Submission], yardstick: Yardstick, read: Read, hindsight: Hindsight, spool: Spool
+    submissions: Sequence[Submission], yardstick: Yardstick, read: Read, hindsight: Hindsight, keep: Keep
 ) -> list[Checked]:
-    """Give every submission its verdict, in chain order; one update at a time, then it is put aside."""
+    """Give every submission its verdict, in chain order; one update at a time, then it is kept elsewhere."""
     checked: list[Checked] = []
     for submission in submissions:
         if submission in hindsight.denied:
             checked.append(Checked(submission, Verdict.UNAVAILABLE, UNAVAILABLE))
         else:
             seen = digests(checked, hindsight)
-            checked.append(_put_aside(check(submission, yardstick, read, seen), spool))
+            checked.append(_kept(check(submission, yardstick, read, seen), keep))
     return checked
 
 
-def _put_aside(checked: Checked, spool: Spool) -> Checked:
+def _kept(checked: Checked, keep: Keep) -> Checked:
     if checked.update is None:
         return checked
-    arrays = spool.put_arrays(checked.update.arrays)
-    return replace(checked, update=replace(checked.update, arrays=arrays))
+    return replace(checked, update=replace(checked.update, arrays=keep(checked.update.arrays)))
 
 
 def digests(checked: Sequence[Checked], hindsight: Hindsight) -> frozenset[bytes]:
@@ -191,7 +189,7 @@ def _apply(rule: Rule, base: weights.Arrays, chosen: Sequence[Update], facts: Fa
     try:
         aggregate = rule(base, chosen, facts.state, facts.index)
         finite = aggregate is None or weights.all_finite(aggregate.arrays)
-    except StoreUnavailable:  # the temporary folder's failure is not the rule's
+    except StoreUnavailable:  # what cannot be kept is not the rule's failure
         raise
     except Exception as error:  # a strategy is somebody else's code: its failure ends the round, no more
         raise _NoModel("rule_error") from error

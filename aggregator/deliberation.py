@@ -78,7 +78,8 @@ class Deliberation:
     def _decide(self, facts: Facts, reader: PatientReader) -> Closed | Failed:
         """Decide once everything is served, at the latest when the reader's patience ends."""
         while True:
-            decision = decide(facts, self.rule, self.utility, reader.read)
+            with Spool() as aside:
+                decision = decide(facts, self.rule, self.utility, reader.read, aside.put_arrays)
             if not reader.missing or self.now() >= reader.patience:
                 return decision
             self._await_missing(reader)

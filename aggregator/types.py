@@ -63,6 +63,12 @@ Rule = Callable[[Arrays, Sequence[Update], bytes | None, int], Aggregate | None]
 Utility = Callable[[int, Arrays], int]
 """(coalition as a bit mask over the accepted trainers in chain order, its model) → millionths."""
 
+Keep = Callable[[Mapping[str, Array]], Mapping[str, Array]]
+"""An accepted update's arrays → the same, kept wherever they are kept; each is read when it is asked for.
+
+Raises StoreUnavailable where they cannot be kept or read. `dict` keeps them in memory.
+"""
+
 Read = Callable[[Cid, int], bytes]
 """(CID, most bytes) → content. Raises BlobUnavailable, BlobMalformed, BlobTooLarge."""
 

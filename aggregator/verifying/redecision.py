@@ -15,6 +15,7 @@ from aggregator import scoring
 from aggregator.decision import Facts, decide
 from aggregator.heritage import Heritage
 from aggregator.record import Record, Round
+from aggregator.spool import Spool
 from aggregator.types import Aggregate, Closed, Failed, Rule, Utility
 from aggregator.verdicts import possible
 from aggregator.verifying.closeness import Closeness
@@ -74,14 +75,18 @@ class Redecision:
         heritage = self.record.heritage(self.round.number)
         facts = replace(self._facts(heritage), state=self._memory(heritage))
         utility = self._own_utility(terms) or (lambda _mask, _arrays: 0)
-        return decide(facts, self.tools.rule(terms), utility, self.record.read)
+        return self._decided(facts, self.tools.rule(terms), utility)
+
+    def _decided(self, facts: Facts, rule: Rule, utility: Utility) -> Closed | Failed:
+        with Spool() as aside:
+            return decide(facts, rule, utility, self.record.read, aside.put_arrays)
 
     def _compare(self, manifest: Manifest, facts: Facts) -> None:
         """Hold the manifest against what its facts give, as far as they can be had."""
         terms = facts.terms
         table, rule = self._table(terms, manifest), self._rule(terms, manifest)
         utility = RecordedUtility(terms, table, self._own_utility(terms))
-        decision = decide(facts, rule or _keep_base, utility, self.record.read)
+        decision = self._decided(facts, rule or _keep_base, utility)
         lines = decision.manifest.submissions if isinstance(decision, Closed) else decision.lines
         fate_of = partial(self._fate, facts, lines)
         if _gone(manifest.submissions, lines):

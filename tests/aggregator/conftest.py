@@ -213,14 +213,14 @@ class Case:
 
     def check(self):
         yardstick = Yardstick(self.context, self.terms, self.base, self.earlier)
-        with Spool() as spool:
-            return examine(self.submissions, yardstick, self.read, Hindsight(), spool)
+        return examine(self.submissions, yardstick, self.read, Hindsight(), dict)
 
     def verdicts(self):
         return [(str(one.verdict), one.quality) for one in self.check()]
 
     def decide(self, rule=mean_rule, utility=CLOSENESS):
-        return decide(self.facts(), rule, utility, self.read)
+        with Spool() as aside:
+            return decide(self.facts(), rule, utility, self.read, aside.put_arrays)
 
 
 # --- a federation on the in-memory ledger

@@ -18,6 +18,7 @@ from flwr.serverapp.strategy import FedAvg
 
 from aggregator import rules, spool
 from aggregator.decision import decide
+from aggregator.spool import Spool
 from aggregator.types import Aggregate, Closed
 from fl import weights
 from fl.documents import Reference
@@ -137,7 +138,9 @@ def decided(case, rule, utility=lambda *_: 0, state=None):
     def read_and_decide():
         base = read_bytes(case.store, reference.parsed(), reference.size)
         memory = None if state is None else bytes(bytearray(state))
-        return decide(replace(facts, base=base, state=memory), rule, utility, case.read)
+        with Spool() as aside:
+            whole = replace(facts, base=base, state=memory)
+            return decide(whole, rule, utility, case.read, aside.put_arrays)
 
     return most_held(read_and_decide)
 
