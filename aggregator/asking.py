@@ -6,13 +6,13 @@ Who is asked is not the strategy's choice: it sees as many nodes as there are se
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 
 from flwr.app import ArrayRecord, ConfigRecord, Message, RecordDict
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
 
+from aggregator import rules
 from aggregator.flower import Run
 from fl.canonical import Setting
 from fl.errors import UsageError
@@ -60,11 +60,11 @@ class Asking:
     A strategy may change itself, or the configuration that it is handed, as it goes along (a learning rate
     that decays): so a run that goes on elsewhere asks it for the earlier rounds too, and each start begins
     anew. A round that failed is not asked for again. Raises UsageError for a strategy that asks nobody, or
-    not everybody alike.
+    not everybody alike, or cannot be copied.
     """
 
     def __init__(self, strategy: Strategy, grid: Grid, config: ConfigRecord | None) -> None:
-        self._strategy = _fresh(strategy)
+        self._strategy = rules.copied(strategy)
         self._grid = grid
         self._config = ConfigRecord(dict(config or {}))
         self._asked: list[Asked] = []
@@ -98,13 +98,6 @@ class Asking:
 
 
 _TRAINING = ("min_available_nodes", "min_train_nodes")
-
-
-def _fresh(strategy: Strategy) -> Strategy:
-    try:
-        return deepcopy(strategy)
-    except Exception:  # noqa: BLE001 - somebody's own class may hold what cannot be copied
-        return strategy
 
 
 def evaluation(

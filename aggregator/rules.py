@@ -34,7 +34,17 @@ from fl.canonical import decode_settings
 from fl.errors import UsageError
 from fl.weights import DTYPES, Arrays
 
-__all__ = ["averages_otherwise", "build", "complete", "demand_suitable", "describe", "exact", "loose", "make"]
+__all__ = [
+    "averages_otherwise",
+    "build",
+    "complete",
+    "copied",
+    "demand_suitable",
+    "describe",
+    "exact",
+    "loose",
+    "make",
+]
 
 # --- what terms must allow, and what machines agree on
 
@@ -97,11 +107,12 @@ def build(rule: documents.Rule, own: Strategy | None = None) -> Rule:
     if own is None or rule.name in SUPPORTED:
         make(rule)  # whatever is wrong with it is said now
         return _applied(named(rule.name), lambda: make(rule))
-    kept = _copied(own)
+    kept = copied(own)
     return _applied(family(type(own)), lambda: deepcopy(kept))
 
 
-def _copied(own: Strategy) -> Strategy:
+def copied(own: Strategy) -> Strategy:
+    """A copy that can change without the original. Raises UsageError for what cannot be copied."""
     try:
         return deepcopy(own)
     except Exception as error:  # somebody else's code, which may hold what cannot be copied
