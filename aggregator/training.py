@@ -255,7 +255,7 @@ class Training:
         """Have sites evaluate the contract's weights on their own rows, after a close: a report, no more.
 
         As many as the strategy wants, drawn by (terms, round, trainer). A site that does not answer within
-        the task's window is left out; None when nobody does, or none is asked.
+        a quarter of the task's window is left out; None when nobody does, or none is asked.
         """
         assert end.manifest is not None, "only a closed round is evaluated"
         wanted, self._wanted = self._wanted or self._want_evaluation(self.index() - 1), None

@@ -94,7 +94,7 @@ def _explained(folder: Path) -> Iterator[None]:
             f" The same command goes on, with --out {shlex.quote(str(folder))}." if folder.exists() else ""
         )
         raise KeyboardInterrupt(f"Stopped.{again}") from error
-    except Exception as error:
+    except Exception as error:  # somebody's app may raise anything
         message = f"The app failed: {type(error).__name__}: {error}"
         raise FedledgerError(message, "With --debug before the command, `fl` shows where.") from error
 

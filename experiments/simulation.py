@@ -124,7 +124,7 @@ class Ground:
     def founding(self) -> Founding:
         """What founds a federation here. Raises UsageError when there is no folder, or no code is known."""
         from aggregator.founding.choices import Choices  # noqa: PLC0415 - see the head of this file
-        from experiments.founding import Founding  # noqa: PLC0415
+        from experiments.founding import Founding  # noqa: PLC0415 - as above
 
         if self.folder is None:
             raise UsageError("A strategy on the chain needs a folder.", "Give one: simulate(…, folder=…).")
