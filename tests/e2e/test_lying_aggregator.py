@@ -135,14 +135,14 @@ PLAN = (nothing, *LIES, an_honest_update_denied, failed_in_spite_of_a_quorum, no
 """What happens in rounds 1, 2, …"""
 
 
-def lying(facts: Facts, rule, utility, read) -> Closed | Failed:
+def lying(facts: Facts, rule, utility, read, keep) -> Closed | Failed:
     """In place of the one function that decides: what it says, and the lie of the round upon it."""
     lie = PLAN[facts.context.round - 1]
     if lie is utilities_made_up:
         utility = partial(favouring_the_first, utility)
     if lie is an_honest_update_denied:
         read = partial(denying_the_first, facts, read)
-    return lie(decision.decide(facts, rule, utility, read), facts)
+    return lie(decision.decide(facts, rule, utility, read, keep), facts)
 
 
 @pytest.fixture(scope="module")
