@@ -5,55 +5,28 @@ The same results give the same bytes.
 
 from __future__ import annotations
 
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, PercentFormatter
 
+from experiments import drawing
+from experiments.drawing import INK, PALETTE
 from experiments.folder import METRICS_PLOT, REWARDS_PLOT
 from experiments.results import Metrics, Results
-from fl.files import write_atomically
 from fl.ledger.types import FULL_QUALITY, INITIAL_REPUTATION
 from fl.money import TOKEN_DECIMALS
 
 _FEDERATED, _ALONE, _BAND, _POOLED = "#0072B2", "#E69F00", "#FBEED6", "#009E73"
-_INK, _GRID = "#333333", "#DDDDDD"
-_TRAINERS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#7F7F7F")
-"""Okabe and Ito's palette, which colour-blind people can tell apart, and a grey."""
-_DOTS_PER_INCH = 144
 _LEGIBLE = 24
-_TITLE: dict[str, Any] = {"x": 0.012, "ha": "left", "fontsize": 13, "fontweight": "bold"}
 
 
 def draw(results: Results, folder: Path) -> tuple[Path, Path]:
     """Write both pictures into the run's folder; returns their paths."""
     metrics, rewards = metrics_figure(results), rewards_figure(results)
-    return _save(metrics, folder / METRICS_PLOT), _save(rewards, folder / REWARDS_PLOT)
-
-
-def _save(figure: Figure, file: Path) -> Path:
-    picture = BytesIO()
-    figure.savefig(picture, format="png", dpi=_DOTS_PER_INCH, metadata={"Software": None})
-    write_atomically(file, picture.getvalue())
-    return file
-
-
-def _axes(figure: Figure, rows: int, columns: int) -> list[Axes]:
-    FigureCanvasAgg(figure)
-    made: list[Axes] = list(figure.subplots(rows, columns, squeeze=False).flat)
-    for axes in made:
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(axis="y", color=_GRID, linewidth=0.8)
-        axes.set_axisbelow(True)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        axes.tick_params(colors=_INK)
-        axes.set_xlabel("round")
-    return made
+    return drawing.save(metrics, folder / METRICS_PLOT), drawing.save(rewards, folder / REWARDS_PLOT)
 
 
 # --- how good the model became
@@ -61,8 +34,8 @@ def _axes(figure: Figure, rows: int, columns: int) -> list[Axes]:
 
 def metrics_figure(results: Results) -> Figure:
     """Log loss and accuracy on the test rows by round, between the two baselines."""
-    figure = Figure(figsize=(10, 4.6), layout=ConstrainedLayoutEngine(h_pad=0.09, w_pad=0.09))
-    losses, accuracies = _axes(figure, 1, 2)
+    figure = drawing.figure(f"{results.config.name}: the model on test rows that no site has seen")
+    losses, accuracies = drawing.by_round(figure, 1, 2)
     _draw_metric(losses, results, "log_loss")
     losses.set_title("Log loss (lower is better)", loc="left")
     losses.set_ylabel("mean log loss (nats)")
@@ -71,7 +44,6 @@ def metrics_figure(results: Results) -> Figure:
     accuracies.set_ylabel("rows classified correctly")
     accuracies.yaxis.set_major_formatter(PercentFormatter(xmax=1))
     figure.legend(*losses.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
-    figure.suptitle(f"{results.config.name}: the model on test rows that no site has seen", **_TITLE)
     return figure
 
 
@@ -94,11 +66,10 @@ def _draw_metric(axes: Axes, results: Results, name: str) -> None:
 
 def rewards_figure(results: Results) -> Figure:
     """Tokens earned in each round, stacked by trainer, and every trainer's reputation."""
-    figure = Figure(figsize=(10, 4.6), layout=ConstrainedLayoutEngine(h_pad=0.09, w_pad=0.09))
-    earned, reputation = _axes(figure, 1, 2)
+    figure = drawing.figure(f"{results.config.name}: what each trainer earned, and its standing")
+    earned, reputation = drawing.by_round(figure, 1, 2)
     _draw_earned(earned, results)
     _draw_reputation(reputation, results)
-    figure.suptitle(f"{results.config.name}: what each trainer earned, and its standing", **_TITLE)
     if len(results.contributors) <= _LEGIBLE:
         handles = earned.get_legend_handles_labels()
         figure.legend(*handles, loc="outside lower center", ncols=min(len(handles[0]), 6), frameon=False)
@@ -118,16 +89,16 @@ def _draw_earned(axes: Axes, results: Results) -> None:
         below = [low + more for low, more in zip(below, paid, strict=True)]
     for ended in results.rounds:
         if not ended.credits:
-            axes.text(ended.round, 0, f" {ended.outcome}", rotation=90, ha="center", va="bottom", color=_INK)
+            axes.text(ended.round, 0, f" {ended.outcome}", rotation=90, ha="center", va="bottom", color=INK)
     axes.set_title("Earned in each round", loc="left")
     axes.set_ylabel("tokens")
 
 
 def _look(index: int) -> dict[str, Any]:
     """Colours by trainer; after all of them, the same again with a pattern."""
-    turn = index // len(_TRAINERS)
+    turn = index // len(PALETTE)
     return {
-        "color": _TRAINERS[index % len(_TRAINERS)],
+        "color": PALETTE[index % len(PALETTE)],
         "hatch": ("", "//", "..", "xx")[turn % 4],
         "edgecolor": "white",
         "linewidth": 0.6,
@@ -144,7 +115,7 @@ def _draw_reputation(axes: Axes, results: Results) -> None:
         axes.plot(
             numbers,
             values,
-            color=_TRAINERS[index % len(_TRAINERS)],
+            color=PALETTE[index % len(PALETTE)],
             linewidth=_width(index, len(results.contributors)),
             solid_capstyle="butt",
         )
@@ -156,4 +127,4 @@ def _draw_reputation(axes: Axes, results: Results) -> None:
 
 def _width(index: int, count: int) -> float:
     """Wide lines below narrow ones: equal reputations stay visible side by side."""
-    return 2.0 + (6.0 * (count - 1 - index) / (count - 1) if 1 < count <= len(_TRAINERS) else 0.0)
+    return 2.0 + (6.0 * (count - 1 - index) / (count - 1) if 1 < count <= len(PALETTE) else 0.0)
