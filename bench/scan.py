@@ -17,7 +17,7 @@ from web3.providers import BaseProvider
 
 from fl.chain.node import EmbeddedNode
 from fl.chain.provider import EmbeddedProvider
-from fl.ledger.abi import FEDERATION, artifact, checked
+from fl.ledger.abi import call_data
 from fl.ledger.accounts import account_from_seed
 from fl.ledger.contract import Web3Ledger
 from fl.ledger.node import http_provider
@@ -79,10 +79,8 @@ class _Sender:
     def __init__(self, node: EmbeddedNode, federation: Federation) -> None:
         self._node = node
         self._task = federation.task
+        self._contract = federation.contract
         web3 = Web3(federation.provider)
-        self._contract = web3.eth.contract(
-            Web3.to_checksum_address(federation.contract), abi=artifact(FEDERATION).abi
-        )
         self._accounts = {name: account_from_seed(SEED, name) for name in addresses(TRAINERS)}
         self._nonces = {
             name: web3.eth.get_transaction_count(account.address) for name, account in self._accounts.items()
@@ -90,8 +88,8 @@ class _Sender:
 
     def send(self, name: str, function: str, *arguments: object) -> None:
         transaction: dict[str, Any] = {
-            "to": self._contract.address,
-            "data": self._contract.encode_abi(function, checked(function, (self._task, *arguments))),
+            "to": self._contract,
+            "data": call_data(function, (self._task, *arguments)),
             "nonce": self._nonces[name],
             "chainId": self._node.chain_id,
             "gas": 400_000,

@@ -76,31 +76,36 @@ def figures() -> Iterator[Figure]:
 def _once(name: str) -> tuple[float, Weights]:
     """Seconds of one run in a folder of its own, and the weights that it leaves there."""
     with TemporaryDirectory(prefix="fedledger-bench-") as folder:
-        _write_rows(Path(folder) / "digits.npz")
-        python = str(RAY) if name == FLOWER else sys.executable
-        environment = {**os.environ, **QUIET, "PYTHONPATH": str(HERE), "FLWR_HOME": f"{folder}/flower"}
-        begin = perf_counter()
-        done = subprocess.run(  # noqa: S603 - ours
-            [python, "-c", PROGRAMS[name]],
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=PATIENCE,
-        )
-        took = perf_counter() - begin
-        if done.returncode:
-            raise RuntimeError(f"{name} failed:\n{done.stdout}{done.stderr}")
+        write_rows(Path(folder))
+        took = run(PROGRAMS[name], Path(folder), str(RAY) if name == FLOWER else sys.executable)
         with np.load(Path(folder) / "final.npz") as final:
             return took, dict(final)
 
 
-def _write_rows(file: Path) -> None:
-    """scikit-learn's digits in random order: taken in turns, each site gets some of all."""
+def run(program: str, folder: Path, python: str = sys.executable) -> float:
+    """Seconds of a whole process with this program, in this folder. Raises RuntimeError when it fails."""
+    environment = {**os.environ, **QUIET, "PYTHONPATH": str(HERE), "FLWR_HOME": f"{folder}/flower"}
+    begin = perf_counter()
+    done = subprocess.run(  # noqa: S603 - ours
+        [python, "-c", program],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+    )
+    took = perf_counter() - begin
+    if done.returncode:
+        raise RuntimeError(f"{program} failed:\n{done.stdout}{done.stderr}")
+    return took
+
+
+def write_rows(folder: Path) -> None:
+    """scikit-learn's digits in random order: taken in turns, each site of `digits.plain` gets some of all."""
     x, y = load_digits(return_X_y=True)
     order = np.random.default_rng(0).permutation(len(y))
-    np.savez(file, x=(x[order] / 16).astype(np.float32), y=y[order])
+    np.savez(folder / "digits.npz", x=(x[order] / 16).astype(np.float32), y=y[order])
 
 
 def _apart(one: Weights, other: Weights) -> float:

@@ -28,6 +28,7 @@ from experiments.folder import alone
 from experiments.grid import RUN, InProcessGrid
 from experiments.workers import App
 from fl.errors import UsageError
+from fl.garbage import uncollected
 
 if TYPE_CHECKING:  # what a plain app does not need is imported when a chain is asked for: it takes seconds
     from aggregator.founding.choices import Choices
@@ -71,7 +72,8 @@ def simulate(
 
     Raises UsageError for what cannot be simulated.
     """
-    server = server_app if isinstance(server_app, ServerApp) else load(server_app, ServerApp)
+    with uncollected():
+        server = server_app if isinstance(server_app, ServerApp) else load(server_app, ServerApp)
     client = client_app if isinstance(client_app, str) else _named(client_app)
     if workers > 1 and client is None:
         raise UsageError("With several workers, the ClientApp must be in a module.", _IN_A_MODULE)

@@ -18,6 +18,7 @@ from flwr.clientapp import ClientApp
 
 from aggregator import flower
 from aggregator.founding.app_folder import load
+from fl.garbage import uncollected
 
 App = ClientApp | str
 """A ClientApp, or where to import it from: `module:attribute`."""
@@ -30,7 +31,10 @@ _processes = multiprocessing.get_context("spawn")  # a fork would copy torch's t
 
 def load_app(app: App) -> ClientApp:
     """Import an app if it is named. Raises UsageError when it is not there."""
-    return app if isinstance(app, ClientApp) else load(app, ClientApp)
+    if isinstance(app, ClientApp):
+        return app
+    with uncollected():
+        return load(app, ClientApp)
 
 
 def answer(app: ClientApp, message: Message, context: Context) -> Message:

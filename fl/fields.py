@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from eth_utils.address import is_checksum_address
 from pydantic import AfterValidator, Field
 
+from fl.addresses import is_checksummed
 from fl.canonical import decode_settings, untag_float
 from fl.errors import DocumentError
 
@@ -30,7 +30,7 @@ def _name(text: str) -> str:
 
 
 def _address(text: str) -> str:
-    if not is_checksum_address(text):
+    if not is_checksummed(text):
         raise ValueError("an address is written as EIP-55 says")
     return text
 

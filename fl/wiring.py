@@ -82,7 +82,7 @@ def deployment(
 _OPTIONS = {"chain": "--rpc", "contract": "--contract", "task": "--task", "store": "--store"}
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=1024)  # more than a task has trainers
 def open_ledger(
     place: Deployment, account: LocalAccount | None = None, confirmations: int | None = None
 ) -> Ledger:

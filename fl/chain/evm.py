@@ -87,6 +87,7 @@ def write_genesis(
     chain_class(chain_id).from_genesis(db, header, accounts)
 
 
+@lru_cache(maxsize=16)
 def next_header(chain: MiningChain, parent: BlockHeaderAPI, now: int) -> BlockHeaderAPI:
     """Return the header of the block after `parent`, made at `now` (seconds since 1970).
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import cast
 
 from eth.abc import BlockHeaderAPI, ComputationAPI, SignedTransactionAPI
@@ -95,11 +96,13 @@ def _succeeds(snapshot: Snapshot, message: Message, header: BlockHeaderAPI, gas:
 
 
 def _header_for(snapshot: Snapshot, block: BlockId) -> BlockHeaderAPI:
-    """Return the header that the message sees: the next block's for "latest", so that its time is now.
+    """Return the header that the message sees: the next block's for "latest", so that its time is now."""
+    return _free(snapshot.pending() if block == "latest" else snapshot.header(block))
 
-    No base fee, because nobody pays for what is only tried.
-    """
-    header = snapshot.pending() if block == "latest" else snapshot.header(block)
+
+@lru_cache(maxsize=16)
+def _free(header: BlockHeaderAPI) -> BlockHeaderAPI:
+    """Return the header without a base fee, because nobody pays for what is only tried."""
     return header.copy(base_fee_per_gas=0)
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import rlp  # type: ignore[import-untyped]  # ships no types
 from eth._utils.address import generate_contract_address
 from eth.abc import BlockHeaderAPI, SignedTransactionAPI
-from eth_utils.address import to_checksum_address
 
+from fl.addresses import checksummed
 from fl.chain.evm import base_fee
 from fl.chain.logs import Log
 from fl.chain.snapshot import MinedReceipt, MinedTransaction
@@ -56,7 +56,7 @@ def transaction(mined: MinedTransaction) -> Json:
         "type": quantity(_type(tx)),
         "chainId": quantity(tx.chain_id or 0),
         "nonce": quantity(tx.nonce),
-        "from": to_checksum_address(tx.sender),
+        "from": checksummed(tx.sender),
         "to": _recipient(tx),
         "value": quantity(tx.value),
         "input": data(tx.data),
@@ -76,11 +76,9 @@ def receipt(result: MinedReceipt) -> Json:
         "blockNumber": quantity(header.block_number),
         "type": quantity(_type(tx)),
         "status": quantity(int.from_bytes(result.receipt.state_root, "big")),
-        "from": to_checksum_address(tx.sender),
+        "from": checksummed(tx.sender),
         "to": _recipient(tx),
-        "contractAddress": (
-            None if tx.to else to_checksum_address(generate_contract_address(tx.sender, tx.nonce))
-        ),
+        "contractAddress": (None if tx.to else checksummed(generate_contract_address(tx.sender, tx.nonce))),
         "gasUsed": quantity(result.gas_used),
         "cumulativeGasUsed": quantity(result.receipt.gas_used),
         "effectiveGasPrice": quantity(effective_gas_price(tx, header)),
@@ -92,7 +90,7 @@ def receipt(result: MinedReceipt) -> Json:
 def log(entry: Log) -> Json:
     """Show a log and where it is."""
     return {
-        "address": to_checksum_address(entry.address),
+        "address": checksummed(entry.address),
         "topics": [data(topic) for topic in entry.topics],
         "data": data(entry.data),
         "blockNumber": quantity(entry.block),
@@ -119,7 +117,7 @@ def _header(header: BlockHeaderAPI) -> Json:
         "gasLimit": quantity(header.gas_limit),
         "gasUsed": quantity(header.gas_used),
         "baseFeePerGas": quantity(base_fee(header)),
-        "miner": to_checksum_address(header.coinbase),
+        "miner": checksummed(header.coinbase),
         "mixHash": data(header.mix_hash),
         "difficulty": quantity(header.difficulty),
         "extraData": data(header.extra_data),
@@ -154,7 +152,7 @@ def _fees_and_signature(tx: SignedTransactionAPI) -> Json:
 def _access_list(tx: SignedTransactionAPI) -> list[Json]:
     return [
         {
-            "address": to_checksum_address(address),
+            "address": checksummed(address),
             "storageKeys": [data(key.to_bytes(32, "big")) for key in keys],
         }
         for address, keys in tx.access_list
@@ -166,7 +164,7 @@ def _type(tx: SignedTransactionAPI) -> int:
 
 
 def _recipient(tx: SignedTransactionAPI) -> str | None:
-    return to_checksum_address(tx.to) if tx.to else None
+    return checksummed(tx.to) if tx.to else None
 
 
 def _size(header: BlockHeaderAPI, transactions: Sequence[MinedTransaction]) -> int:

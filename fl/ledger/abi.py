@@ -1,4 +1,4 @@
-"""The compiled contracts: their ABI and bytecode, the arguments of calls and events, and reverts by name."""
+"""The compiled contracts: their ABI and bytecode, what calls and events say, and reverts by name."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from eth_abi.abi import decode, is_encodable
+from eth_abi.abi import decode, encode, is_encodable
 from eth_abi.exceptions import DecodingError
-from eth_utils.abi import get_abi_input_types, get_aligned_abi_inputs
-from eth_utils.address import is_checksum_address, to_checksum_address
+from eth_utils.abi import get_abi_input_types, get_abi_output_types, get_aligned_abi_inputs
 from eth_utils.crypto import keccak
 
+from fl.addresses import checksummed, is_checksummed
 from fl.errors import Refused, UsageError
 from fl.ledger.types import Entry, Result, TaskParams
 
@@ -44,22 +44,45 @@ def artifact(name: str) -> Artifact:
     return Artifact(compiled["abi"], compiled["bytecode"])
 
 
-# --- arguments
+# --- calls
+#
+# web3 looks for a function by hashing the signatures of all, twice with every call.
 
 
-def checked(function: str, arguments: Sequence[object]) -> list[Any]:
+def checked(function: str, arguments: Sequence[object]) -> tuple[Any, ...]:
     """A call's arguments in the form that the ABI takes, in order.
 
     Raises UsageError for one that does not fit its type: a number out of range, a digest that is not
     32 bytes, an address without its EIP-55 checksum.
     """
-    abi: Any = _functions()[function]
-    values = [to_abi(argument) for argument in arguments]
-    _, aligned = get_aligned_abi_inputs(abi, tuple(values))
+    abi = _function(function).abi
+    _, aligned = get_aligned_abi_inputs(abi, tuple(to_abi(argument) for argument in arguments))
     for expected, value in zip(abi["inputs"], aligned, strict=True):
         if not _fits(expected, value):
             raise UsageError(f"{function}: {value!r} is no {expected['name']} ({expected['type']}).")
-    return values
+    return tuple(aligned)
+
+
+def call_data(function: str, arguments: Sequence[object] = ()) -> bytes:
+    """What a transaction carries to call a function. Raises UsageError as `checked` does."""
+    known = _function(function)
+    return known.selector + encode(known.inputs, checked(function, arguments))
+
+
+def returned(function: str, data: bytes) -> Any:
+    """What a call gave back: a value, or several; structs as mappings. Raises DecodingError."""
+    known = _function(function)
+    values = decode(known.outputs, data)
+    named = [_named(item, value) for item, value in zip(known.abi["outputs"], values, strict=True)]
+    return named[0] if len(named) == 1 else named
+
+
+def creation_data(name: str, *arguments: object) -> bytes:
+    """What a transaction carries to create the contract of that name."""
+    compiled = artifact(name)
+    items: Any = (item for item in compiled.abi if item["type"] == "constructor")
+    types = [kind for item in items for kind in get_abi_input_types(item)]
+    return bytes.fromhex(compiled.bytecode.removeprefix("0x")) + encode(types, arguments)
 
 
 def _fits(expected: Mapping[str, Any], value: Any) -> bool:
@@ -70,7 +93,7 @@ def _fits(expected: Mapping[str, Any], value: Any) -> bool:
         case "tuple":
             return all(map(_fits, expected["components"], value))
         case "address":
-            return isinstance(value, str) and is_checksum_address(value)
+            return isinstance(value, str) and is_checksummed(value)
         case "bytes32":  # eth_abi would pad a shorter one
             return isinstance(value, bytes) and len(value) == 32
         case _:
@@ -112,10 +135,20 @@ def _snake(name: str) -> str:
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
 
 
+@dataclass(frozen=True)
+class _Function:
+    abi: Any
+    selector: bytes
+    inputs: list[str]
+    outputs: list[str]
+
+
 @cache
-def _functions() -> dict[str, dict[str, Any]]:
-    items = artifact(TOKEN).abi + artifact(FEDERATION).abi
-    return {item["name"]: item for item in items if item["type"] == "function"}
+def _function(name: str) -> _Function:
+    """A function of either contract; those that both have are the same."""
+    items: list[Any] = artifact(TOKEN).abi + artifact(FEDERATION).abi
+    abi = next(item for item in items if item["type"] == "function" and item["name"] == name)
+    return _Function(abi, _selector(abi), get_abi_input_types(abi), get_abi_output_types(abi))
 
 
 # --- events
@@ -168,7 +201,7 @@ def refusal(data: bytes, call: str = "") -> Refused:
 
 
 def _readable(kind: str, value: object) -> object:
-    return to_checksum_address(str(value)) if kind == "address" else value
+    return checksummed(str(value)) if kind == "address" else value
 
 
 @cache

@@ -5,20 +5,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from copy import copy
+from functools import partial
 from typing import Any
 
 from eth_account.messages import SignableMessage
 from eth_account.signers.local import LocalAccount
 from eth_typing import HexStr
-from web3.contract import Contract
-from web3.contract.contract import ContractFunction
 from web3.exceptions import TransactionNotFound
 from web3.providers import BaseProvider
-from web3.types import BlockIdentifier, FilterParams, LogReceipt, TxReceipt
+from web3.types import FilterParams, LogReceipt, TxReceipt
 
+from fl.addresses import checksummed
 from fl.errors import LedgerUnavailable, Refused, UsageError
 from fl.ledger import events, logs, signing
-from fl.ledger.abi import FEDERATION, TOKEN, checked, fields_of
+from fl.ledger.abi import call_data, checked, fields_of
 from fl.ledger.logs import CHUNK
 from fl.ledger.node import CHECK, NoContract, Node
 from fl.ledger.port import Ledger
@@ -65,13 +65,15 @@ class Web3Ledger(Ledger):
         self._node = Node(provider)
         self._confirmations = confirmations
         self._at: int | None = None  # the block of a view; None: the pending one
-        self._federation = self._node.contract(contract, FEDERATION)
+        self._node.demand_contract(contract)
+        self._contract = Address(checksummed(contract))
         self._signer = account
         self._node.demand_whole_chain()
-        token = self._opened()
-        self._token = self._node.contract(token, TOKEN)
+        self._token = self._opened()
+        self._node.demand_contract(self._token)
         self._block_times: dict[bytes, int] = {}
         self._events: dict[tuple[bytes, int], Event] = {}
+        self._known: dict[int, Sequence[LogReceipt]] = {}
 
     def _opened(self) -> Address:
         """The payment token of what must be a federation of this release (EIP-5267)."""
@@ -91,7 +93,7 @@ class Web3Ledger(Ledger):
 
     @property
     def contract(self) -> Address:
-        return Address(self._federation.address)
+        return self._contract
 
     @property
     def account(self) -> Address | None:
@@ -120,7 +122,7 @@ class Web3Ledger(Ledger):
         return self._send("setPaused", paused)
 
     def create_task(self, params: TaskParams) -> int:
-        receipt = self._execute(self._federation, "createTask", params)
+        receipt = self._execute(self._contract, "createTask", params)
         (created,) = receipt["logs"]
         return int.from_bytes(created["topics"][1], "big")
 
@@ -222,16 +224,16 @@ class Web3Ledger(Ledger):
         return int(self._read("taskCount"))
 
     def task(self, task: int) -> Task:
-        found = Task(**fields_of(self._read("taskOf", task)._asdict()))
+        found = Task(**fields_of(self._read("taskOf", task)))
         if found.created_at == 0:
             raise Refused("UnknownTask", call="taskOf")
         return found
 
     def member(self, member: Address) -> Member:
-        return Member(**fields_of(self._read("memberOf", member)._asdict()))
+        return Member(**fields_of(self._read("memberOf", member)))
 
     def seat(self, task: int, member: Address) -> Seat:
-        return Seat(**fields_of(self._read("seatOf", task, member)._asdict()))
+        return Seat(**fields_of(self._read("seatOf", task, member)))
 
     def payee(self, member: Address) -> Address:
         return Address(self._read("payeeOf", member))
@@ -243,9 +245,16 @@ class Web3Ledger(Ledger):
 
     def history(self, task: int, since: int = 0) -> tuple[Event, ...]:
         names = events.topics(events.TASK_EVENTS)
-        first = since or self.task(task).created_at
-        found = self._scan([list(names), task.to_bytes(32, "big")], first)
+        topics = [list(names), task.to_bytes(32, "big")]
+        found = self._scan(topics, since) if since else self._whole(topics, task)
         return tuple(self._event(names, log) for log in found)
+
+    def _whole(self, topics: list[Any], task: int) -> Sequence[LogReceipt]:
+        """All logs of a task; what was read before is read again from its newest block on."""
+        fetch, last = partial(self._logs, topics), self._last()
+        known = self._known.get(task, ())
+        self._known[task] = logs.renewed(known, fetch, self.task(task).created_at, last)
+        return self._known[task]
 
     def _event(self, names: dict[bytes, str], log: LogReceipt) -> Event:
         """A log as an event; decoded once, for what a block says never changes."""
@@ -285,27 +294,20 @@ class Web3Ledger(Ledger):
     # --- the node
 
     def _read(self, function: str, *arguments: object) -> Any:
-        return self._call(self._federation, function, *arguments)
+        return self._call(self._contract, function, *arguments)
 
-    def _call(self, contract: Contract, function: str, *arguments: object) -> Any:
-        call = contract.functions[function](*checked(function, arguments))
+    def _call(self, contract: Address, function: str, *arguments: object) -> Any:
         if self._at is None:
-            return self._ask(call, "pending")
+            return self._node.call(contract, function, *arguments)
         block = self._at
-        return self._node.patiently(lambda: self._ask(call, block))
-
-    def _ask(self, call: ContractFunction, block: BlockIdentifier) -> Any:
-        with self._node.asked(call.fn_name):
-            # no contract makes this program ask some web site (EIP-3668)
-            return call.call(block_identifier=block, ccip_read_enabled=False)
+        return self._node.patiently(lambda: self._node.call(contract, function, *arguments, block=block))
 
     def _send(self, function: str, *arguments: object) -> Transaction:
-        return self._transaction(self._execute(self._federation, function, *arguments))
+        return self._transaction(self._execute(self._contract, function, *arguments))
 
-    def _execute(self, contract: Contract, function: str, *arguments: object) -> TxReceipt:
-        account = self._account()
-        call = contract.functions[function](*checked(function, arguments))
-        return Sending(self._node, account, call, function, self._confirmations).send()
+    def _execute(self, contract: Address, function: str, *arguments: object) -> TxReceipt:
+        account, data = self._account(), call_data(function, arguments)
+        return Sending(self._node, account, contract, data, function, self._confirmations).send()
 
     def _transaction(self, receipt: TxReceipt) -> Transaction:
         block = receipt["blockNumber"]
@@ -313,11 +315,13 @@ class Web3Ledger(Ledger):
         return Transaction(bytes(receipt["transactionHash"]), block, time, receipt["gasUsed"])
 
     def _scan(self, topics: list[Any], first: int) -> Iterator[LogReceipt]:
-        last = self._node.head() if self._at is None else self._at
-        return logs.scan(lambda low, high: self._logs(topics, low, high), first, last)
+        return logs.scan(partial(self._logs, topics), first, self._last())
+
+    def _last(self) -> int:
+        return self._node.head() if self._at is None else self._at
 
     def _logs(self, topics: list[Any], first: int, last: int) -> list[LogReceipt]:
-        place = self._federation.address
+        place = checksummed(self._contract)
         wanted: FilterParams = {"address": place, "topics": topics, "fromBlock": first, "toBlock": last}
 
         def ask() -> list[LogReceipt]:

@@ -8,7 +8,7 @@ from eth_account.signers.local import LocalAccount
 from web3.providers import BaseProvider
 
 from fl.errors import Refused, UsageError
-from fl.ledger.abi import FEDERATION, TOKEN, artifact, checked
+from fl.ledger.abi import FEDERATION, TOKEN, call_data, creation_data
 from fl.ledger.node import CHECK, NoContract, Node
 from fl.ledger.transactions import Sending
 from fl.ledger.types import Address
@@ -57,10 +57,9 @@ def minter_of(provider: BaseProvider, token: Address) -> Address | None:
 
 def _ask(node: Node, address: Address, name: str, question: str) -> Any:
     """What the contract at `address` answers; UsageError when it is not such a contract."""
-    asked = node.contract(address, name).functions[question]()
+    node.demand_contract(address)
     try:
-        with node.asked(question):
-            return asked.call(ccip_read_enabled=False)
+        return node.call(address, question)
     except (Refused, NoContract) as error:
         raise UsageError(f"The contract at {address} is no {_KINDS[name]}.", CHECK) from error
 
@@ -71,16 +70,13 @@ _KINDS = {FEDERATION: "federation", TOKEN: "token (ERC-20)"}
 def mint(provider: BaseProvider, owner: LocalAccount, token: Address, to: Address, amount: int) -> None:
     """Create `amount` of the demonstration token, in its smallest unit, for `to`."""
     node = Node(provider)
-    contract = node.contract(token, TOKEN)
-    call = contract.functions["mint"](*checked("mint", (to, amount)))
-    Sending(node, owner, call, "mint").send()
+    node.demand_contract(token)
+    Sending(node, owner, token, call_data("mint", (to, amount)), "mint").send()
 
 
 def _create(node: Node, owner: LocalAccount, name: str, *arguments: object) -> Address:
-    compiled = artifact(name)
-    contract = node.web3.eth.contract(abi=compiled.abi, bytecode=compiled.bytecode)
-    call = contract.constructor(*arguments)
-    receipt = Sending(node, owner, call, f"the deployment of {name}").send()
+    data = creation_data(name, *arguments)
+    receipt = Sending(node, owner, None, data, f"the deployment of {name}").send()
     address = receipt["contractAddress"]
     assert address is not None  # a creation that succeeded has one
     return Address(address)

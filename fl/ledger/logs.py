@@ -1,4 +1,4 @@
-"""Reading logs in pieces that a node is willing to serve."""
+"""Reading logs in pieces that a node is willing to serve, and none twice that cannot have changed."""
 
 from __future__ import annotations
 
@@ -31,6 +31,21 @@ def scan(fetch: Fetch, first: int, last: int, chunk: int = CHUNK) -> Iterator[Lo
             continue
         yield from found
         first = upto + 1
+
+
+def renewed(known: Sequence[LogReceipt], fetch: Fetch, first: int, last: int) -> list[LogReceipt]:
+    """Logs of the blocks `first` to `last` by `scan`, as far as `known` does not have them already.
+
+    A block's hash covers all blocks before it (yellow paper, 4.3). So the block of the newest known log is
+    read again: while its hash is the same, so are all logs before it, and when it is not, nothing is known.
+    """
+    held = [log for log in known if first <= log["blockNumber"] <= last]
+    if held:
+        newest = held[-1]["blockNumber"], held[-1]["blockHash"]
+        found = list(scan(fetch, newest[0], last))
+        if found and (found[0]["blockNumber"], found[0]["blockHash"]) == newest:
+            return [log for log in held if log["blockNumber"] < newest[0]] + found
+    return list(scan(fetch, first, last))
 
 
 def checked(log: LogReceipt, address: str, names: Collection[bytes]) -> LogReceipt:

@@ -6,15 +6,14 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import requests
-from eth_utils.address import to_checksum_address
+from eth_abi.exceptions import DecodingError
+from hexbytes import HexBytes
 from web3 import Web3
-from web3.contract import Contract
 from web3.exceptions import (
-    BadFunctionCallOutput,
     BlockNotFound,
     ContractLogicError,
     Web3Exception,
@@ -22,10 +21,11 @@ from web3.exceptions import (
 )
 from web3.middleware import ExtraDataToPOAMiddleware
 from web3.providers import BaseProvider
-from web3.types import BlockIdentifier
+from web3.types import BlockIdentifier, TxParams
 
+from fl.addresses import checksummed
 from fl.errors import LedgerUnavailable, UsageError
-from fl.ledger.abi import artifact, refusal
+from fl.ledger.abi import call_data, refusal, returned
 from fl.ledger.http import PAUSES, HttpProvider
 from fl.ledger.types import Address
 
@@ -52,11 +52,9 @@ class Node:
     """
 
     def __init__(self, provider: BaseProvider) -> None:
-        self.web3 = Web3(provider)
-        # consortium chains sign their blocks in an extraData longer than the main net's 32 bytes
-        self.web3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)
-        # it asks for the chain's id twice with every call, and compares it with nothing that we send
-        self.web3.middleware_onion.remove("validation")
+        # consortium chains sign their blocks in an extraData longer than the main net's 32 bytes; web3's own
+        # middlewares look for names in place of addresses, ask for the chain's id twice with every call, …
+        self.web3 = Web3(provider, middleware=[ExtraDataToPOAMiddleware])
         self.name = _shown(str(getattr(provider, "endpoint_uri", "")))
         self.chain_id = self._chain()
         self._seen: dict[Address, int] = {}
@@ -71,16 +69,21 @@ class Node:
             message = f"{self.name} was on the chain {self.chain_id}, and is on the chain {now} now."
             raise LedgerUnavailable(message, "Name a node of the task's own chain.")
 
-    def contract(self, address: Address, name: str) -> Contract:
-        """The contract at `address`, with the ABI of the artifact of that name."""
+    def demand_contract(self, address: Address) -> None:
+        """Raise UsageError when no contract is at `address`."""
         with self.asked("eth_getCode"):
-            code = self.web3.eth.get_code(to_checksum_address(address), "pending")
+            code = self.web3.eth.get_code(checksummed(address), "pending")
         if not code:
             message = f"{self.name} has no contract at {address}; its chain's id is {self.chain_id}."
             raise UsageError(message, CHECK)
-        return self.web3.eth.contract(
-            to_checksum_address(address), abi=artifact(name).abi, decode_tuples=True
-        )
+
+    def call(self, to: Address, function: str, *arguments: object, block: BlockIdentifier = "pending") -> Any:
+        """What a function of one of our contracts gives back. Raises Refused, NoContract and UsageError."""
+        message: TxParams = {"to": to, "data": HexBytes(call_data(function, arguments))}
+        with self.asked(function):
+            # no contract makes this program ask some web site (EIP-3668)
+            said = self.web3.eth.call(message, block, ccip_read_enabled=False)
+            return returned(function, bytes(said))
 
     def now(self) -> int:
         """The pending block's time, in Unix seconds."""
@@ -99,7 +102,7 @@ class Node:
     def nonce(self, address: str, block: BlockIdentifier) -> int:
         """How many transactions an account has sent, as of a block."""
         with self.asked("eth_getTransactionCount"):
-            return int(self.web3.eth.get_transaction_count(to_checksum_address(address), block))
+            return int(self.web3.eth.get_transaction_count(checksummed(address), block))
 
     def newest(self) -> tuple[int, int | None]:
         """The newest block's number, and the wei that each unit of gas burns there (EIP-1559) if any does."""
@@ -113,7 +116,7 @@ class Node:
         if block >= self._seen.get(address, block + 1):
             return True
         with self.asked("eth_getCode"):
-            held = bool(self.web3.eth.get_code(to_checksum_address(address), block))
+            held = bool(self.web3.eth.get_code(checksummed(address), block))
         if held:
             self._seen[address] = block
         return held
@@ -170,7 +173,7 @@ class Node:
             if not _is_revert(error):
                 raise NodeRefused(f"{self.name} refused {question}: {_reason(error)}") from error
             raise refusal(_revert_data(error), question) from error
-        except BadFunctionCallOutput as error:
+        except DecodingError as error:
             self.demand_chain()
             message = f"{self.name} does not answer {question} as the contract does."
             raise NoContract(message, "Has the node lost its data, or is this another contract?") from error

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from eth_account.signers.local import LocalAccount
-from web3.contract.contract import ContractConstructor, ContractFunction
-from web3.types import Nonce, TxParams, TxReceipt, Wei
+from hexbytes import HexBytes
+from web3.types import BlockIdentifier, Nonce, TxParams, TxReceipt, Wei
 
 from fl.errors import LedgerUnavailable
 from fl.ledger.confirming import Waiting
 from fl.ledger.node import NoContract, Node, NodeRefused
 from fl.ledger.pending import Pending
+from fl.ledger.types import Address
 
 # A node's estimate is exact for the block that it tried; a later one may have to write a fresh slot.
 HEADROOM = 4
@@ -26,13 +27,16 @@ RACES = 8
 class Sending:
     """One call of a contract in the name of `account`; `name` is what people know it by.
 
+    `data` are the call's bytes; `to` is None for those that create a contract.
+
     Programs that share an account may send at once; but the very same call, sent by two at the same moment,
     is one transaction to the chain, and done once.
     """
 
     node: Node
     account: LocalAccount
-    call: ContractFunction | ContractConstructor
+    to: Address | None
+    data: bytes
     name: str
     confirmations: int = 0
 
@@ -61,14 +65,21 @@ class Sending:
 
     def _simulate(self) -> int:
         """The gas limit to send with. Estimating runs the call on the pending block, so it also refuses."""
-        with self.node.asked(self.name):
-            estimate = int(self.call.estimate_gas({"from": self.account.address}, "pending"))
+        estimate = self._estimate("pending")
         return min(estimate + estimate // HEADROOM, GAS_CAP)
+
+    def _estimate(self, block: BlockIdentifier) -> int:
+        with self.node.asked(self.name):
+            return int(self.node.web3.eth.estimate_gas(self._message(), block))
+
+    def _message(self) -> TxParams:
+        message: TxParams = {"from": self.account.address, "data": HexBytes(self.data)}
+        return message if self.to is None else {**message, "to": self.to}
 
     def _prepare(self, gas: int) -> Pending:
         head, base = self.node.newest()
-        envelope: TxParams = {
-            "from": self.account.address,
+        transaction: dict[str, Any] = {
+            **self._message(),
             "chainId": self.node.chain_id,
             # from the chain each time: another process may use the same account
             "nonce": Nonce(self.node.nonce(self.account.address, "pending")),
@@ -76,7 +87,6 @@ class Sending:
             "value": Wei(0),
             **self._fees(base),
         }
-        transaction = cast(dict[str, Any], self.call.build_transaction(envelope))
         return Pending(self.node, self.account, self.name, transaction, head)
 
     def _fees(self, base: int | None) -> TxParams:
@@ -115,8 +125,7 @@ class Sending:
 
     def _explain(self, receipt: TxReceipt) -> None:
         """Something changed between simulation and mining: run the call again where it was refused."""
-        with self.node.asked(self.name):
-            self.call.estimate_gas({"from": self.account.address}, receipt["blockNumber"])
+        self._estimate(receipt["blockNumber"])
         sent = receipt["transactionHash"].to_0x_hex()
         message = f"The transaction {sent} ({self.name}) was reverted, and is not when it is tried again."
         raise LedgerUnavailable(message, "The chain moved on in between; send it again.")

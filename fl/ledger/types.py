@@ -10,8 +10,7 @@ from dataclasses import dataclass, fields
 from enum import Enum
 from typing import NewType
 
-from eth_utils.address import to_checksum_address
-
+from fl.addresses import checksummed
 from fl.errors import UsageError
 
 Address = NewType("Address", str)
@@ -129,7 +128,7 @@ class Entry:
     @classmethod
     def unpack(cls, word: int) -> Entry:
         """The entry in one of the contract's words."""
-        trainer = to_checksum_address((word >> 48).to_bytes(20, "big"))
+        trainer = checksummed((word >> 48).to_bytes(20, "big"))
         return cls(Address(trainer), word >> 16 & 0xFFFFFFFF, word & 0xFFFF)
 
 

@@ -27,6 +27,7 @@ from experiments.grid import InProcessGrid
 from fl import waiting, weights
 from fl.canonical import sha256
 from fl.documents import Receipt
+from fl.ledger.abi import call_data
 from fl.ledger.accounts import account_from_seed
 from fl.ledger.contract import Web3Ledger
 from fl.ledger.deploy import deploy, mint
@@ -222,10 +223,10 @@ class Federation:
     def submit_unmined(self, name, receipt):
         """A site's submission goes into the mempool and no further; its hash."""
         task = self.ledger(None, 1).task(self.task)
-        call = self.ledger()._federation.functions["submitUpdate"](self.task, task.round, receipt)
-        sender, data = ACCOUNTS[name].address, call._encode_transaction_data()
+        sender = ACCOUNTS[name].address
+        data = call_data("submitUpdate", (self.task, task.round, receipt))
         self.chain.ask("anvil_impersonateAccount", sender)
-        sent = {"from": sender, "to": self.contract, "data": data, "gas": hex(10**6)}
+        sent = {"from": sender, "to": self.contract, "data": f"0x{data.hex()}", "gas": hex(10**6)}
         return self.chain.ask("eth_sendTransaction", sent)
 
 

@@ -1,4 +1,4 @@
-"""Logs are read in pieces that the node is willing to serve."""
+"""Logs are read in pieces that the node is willing to serve, and those that cannot have changed only once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fl.errors import LedgerUnavailable
-from fl.ledger.logs import CHUNK, scan
+from fl.ledger.logs import CHUNK, renewed, scan
 from fl.ledger.node import NodeRefused
 
 
@@ -70,3 +70,46 @@ def test_every_log_is_read_once_and_in_chain_order_however_little_a_node_serves(
 ):
     logs = scan(Logbook(willing), first, first + length, chunk)
     assert positions(logs) == expected(first, first + length)
+
+
+# --- reading again
+
+
+class Branch:
+    """A chain of blocks with one log or none each; `fork` is where it left the other branches."""
+
+    def __init__(self, name, fork, loud):
+        self.hashes = ["trunk" if number < fork else name for number in range(len(loud))]
+        self.logs = [
+            {"blockNumber": number, "blockHash": f"{self.hashes[number]} {number}", "logIndex": 0}
+            for number, speaks in enumerate(loud)
+            if speaks
+        ]
+        self.asked = []
+
+    def __call__(self, first, last):
+        self.asked.append(first)
+        return [log for log in self.logs if first <= log["blockNumber"] <= last]
+
+
+@st.composite
+def branches(draw):
+    """Two branches that are the same up to a fork, the second as a node that may lag behind has it."""
+    fork = draw(st.integers(0, 12))
+    trunk = draw(st.lists(st.booleans(), min_size=fork, max_size=fork))
+    ends = draw(st.tuples(st.lists(st.booleans(), max_size=8), st.lists(st.booleans(), max_size=8)))
+    return [Branch(name, fork, trunk + end) for name, end in zip(("one", "other"), ends, strict=True)]
+
+
+@given(branches(), st.integers(0, 3), st.integers(0, 25), st.integers(0, 25))
+def test_what_is_read_again_is_what_the_chain_has_now_whatever_a_reorg_did(pair, first, before, now):
+    one, other = pair
+    known = renewed((), one, first, before)
+    assert renewed(known, other, first, now) == list(scan(other, first, now))
+
+
+def test_only_the_newest_known_block_and_what_follows_is_read_again():
+    chain = Branch("trunk", 0, [True] * 30)
+    known = renewed((), chain, 0, 19)
+    assert renewed(known, chain, 0, 29) == chain.logs
+    assert chain.asked == [0, 19]

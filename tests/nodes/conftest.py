@@ -14,6 +14,7 @@ from eth_utils.crypto import keccak
 from faulty_rpc import FaultyRpc
 from nodes import Anvil, eventually
 
+from fl.ledger.abi import call_data
 from fl.ledger.accounts import account_from_seed
 from fl.ledger.contract import Web3Ledger
 from fl.ledger.deploy import deploy
@@ -95,8 +96,7 @@ class Federation:
 
     def signed_by_the_sponsor(self, function: str, *arguments: object) -> str:
         """A call that the sponsor signs and does not send."""
-        call = self.open()._federation.functions[function](*arguments)
-        return self._signed(SPONSOR, 0, to=self.contract, data=call._encode_transaction_data())
+        return self._signed(SPONSOR, 0, to=self.contract, data=call_data(function, arguments))
 
     def send_for_the_sponsor(self, nonce: int, **fees: int) -> None:
         """A transaction of the sponsor that does nothing."""

@@ -15,7 +15,7 @@ import kubo_blocks
 import pytest
 from nodes import Kubo
 
-from fl.errors import BlobDamaged, BlobMalformed, BlobTooLarge, BlobUnavailable
+from fl.errors import BlobDamaged, BlobMalformed, BlobTooLarge, BlobUnavailable, StoreError
 from fl.store import node
 from fl.store.cid import DAG_PB, RAW, Cid
 from fl.store.embedded import EmbeddedStore
@@ -124,6 +124,13 @@ def test_putting_the_same_bytes_again_gives_the_same_name(store: BlobStore) -> N
     assert put_bytes(store, content(MIB + 1)) == put_bytes(store, content(MIB + 1))
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_what_is_kept_stays_as_it_was(store: BlobStore, size: int) -> None:
+    cid = put_bytes(store, content(size))
+    store.keep(cid)
+    assert read_bytes(store, cid, limit=size) == content(size)
+
+
 def test_put_takes_what_the_stream_still_holds(store: BlobStore) -> None:
     stream = io.BytesIO(b"header, body")
     stream.read(8)
@@ -190,6 +197,19 @@ def test_a_blob_that_nobody_put_is_unavailable(store: BlobStore) -> None:
     absent = Cid.raw(bytes(32))
     with pytest.raises(BlobUnavailable, match=str(absent)):
         store.open(absent, limit=1)
+
+
+def test_what_is_not_there_as_a_whole_is_not_kept(subject: Subject) -> None:
+    data = content(2 * MIB + 9)  # of a size that no other test puts
+    *leaves, root = blocks(io.BytesIO(data))
+    for block in (root, *leaves[:-1]):
+        with pytest.raises(StoreError):
+            subject.store.keep(root.cid)
+        subject.plant(block.cid, block.data)
+    with pytest.raises(StoreError):
+        subject.store.keep(root.cid)
+    subject.plant(leaves[-1].cid, leaves[-1].data)
+    subject.store.keep(root.cid)
 
 
 def test_a_stream_that_breaks_leaves_nothing_under_the_name_of_the_whole(store: BlobStore) -> None:
