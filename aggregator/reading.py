@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from aggregator.record import Record
 from aggregator.spool import Place, Spool
@@ -15,8 +15,13 @@ from fl.store.cid import Cid
 PIECE = 1 << 20
 """Bytes between two looks at the clock: a block."""
 
-Source = Callable[[], BinaryIO]
-"""Opens a content, as often as wanted."""
+
+class Source(NamedTuple):
+    """A content that was read: its name, and what opens it, as often as wanted."""
+
+    cid: Cid
+    open: Callable[[], BinaryIO]
+
 
 _Blob = tuple[Cid, int]  # and how many bytes of it are read at most
 
@@ -62,7 +67,7 @@ class PatientReader:
     def kept(self, cid: Cid, limit: int) -> Source | None:
         """What was read of a blob, without reading it now; None if it was not."""
         content = self._kept.get((cid, limit))
-        return partial(self._spool.open, content) if isinstance(content, Place) else None
+        return Source(cid, partial(self._spool.open, content)) if isinstance(content, Place) else None
 
     def renew(self) -> None:
         """Read the task's whole history again: receipts may have been revealed on the chain."""

@@ -13,6 +13,7 @@ from typing import BinaryIO
 from aggregator.decision import Facts
 from aggregator.draw import Seating
 from aggregator.heritage import Heritage, heritages
+from aggregator.recent import Recent
 from aggregator.sizes import Sizes
 from aggregator.types import Context, Submission
 from fl.canonical import sha256
@@ -103,13 +104,15 @@ def rounds_of(history: tuple[Event, ...]) -> tuple[Round, ...]:
 class Record:
     """A task as chain and store have it, read once.
 
-    Raises BlobUnavailable, StoreError or DocumentError where a document is asked for that cannot be had.
+    `recent` has weights and manifests that need not be read. Raises BlobUnavailable, StoreError or
+    DocumentError where a document is asked for that cannot be had.
     """
 
-    def __init__(self, ledger: Ledger, store: BlobStore, task: int) -> None:
+    def __init__(self, ledger: Ledger, store: BlobStore, task: int, recent: Recent | None = None) -> None:
         self.ledger = ledger
         self.store = store
         self.task = task
+        self._recent = recent
         self.history = ledger.history(task)
         self.rounds = rounds_of(self.history)
         self._revealed = {
@@ -117,7 +120,7 @@ class Record:
             for event in self.history
             if isinstance(event, ReceiptRevealed)
         }
-        self._manifests: dict[bytes, Manifest] = {}
+        self._manifests: dict[bytes, Manifest] = recent.manifests if recent else {}
 
     def open(self, cid: Cid, limit: int) -> BinaryIO:
         """Open a blob as a store does; a receipt that was revealed on the chain counts as served."""
@@ -148,6 +151,14 @@ class Record:
         if len(data) != reference.size or sha256(data).hex() != reference.sha256:
             raise StoreError(f"Blob {reference.cid} is not what its reference says.")
         return data
+
+    def weights(self, reference: Reference) -> bytes:
+        """The bytes of a weights file, as `blob` reads them."""
+
+        def read() -> bytes:
+            return self.blob(reference, self.sizes.weights)
+
+        return self._recent.get(reference, read) if self._recent else read()
 
     @property
     def created(self) -> TaskCreated:
@@ -226,7 +237,7 @@ class Record:
         return Facts(
             self._context(round_, announcement),
             self.terms(),
-            self.blob(announcement.base, self.sizes.weights),
+            self.weights(announcement.base),
             self.blob(heritage.state, self.sizes.state) if heritage.state else None,
             heritage.closed + 1,
             heritage.earlier,

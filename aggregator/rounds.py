@@ -7,14 +7,15 @@ confirmed; time, and what is sent, on what a transaction sent now would see.
 
 from __future__ import annotations
 
-import io
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from aggregator import announcing
 from aggregator.deliberation import Content, Deliberation
 from aggregator.reading import Source
+from aggregator.recent import Recent
 from aggregator.record import Record, Round
 from aggregator.spool import Spool
 from aggregator.types import Closed, Failed, Rule, Utility
@@ -62,10 +63,11 @@ class Rounds:
         self.rule = rule
         self.utility = utility
         self.wait = wait
+        self._recent = Recent()
 
     def record(self) -> Record:
         """The task as chain and store have it now, without what is not confirmed."""
-        return Record(self.ledger.confirmed(), self.store, self.task)
+        return Record(self.ledger.confirmed(), self.store, self.task, self._recent)
 
     def terms(self) -> Terms:
         """The task's terms."""
@@ -253,17 +255,19 @@ class Rounds:
     def _close(self, round_: Round, task: Task, decision: Closed, content: Content) -> RoundEnd:
         """Store what the round is closed with, then close it; fail it when it is too late for that.
 
-        What was read is stored again, which pins it on an IPFS node: a refused site could take back the
-        receipt that proves its refusal, and any site what was accepted. Before the close, unless it is late:
-        whoever is killed right after it would keep nothing.
+        What was read is kept, which pins it on an IPFS node: a refused site could take back the receipt that
+        proves its refusal, and any site what was accepted. Before the close, unless it is late: whoever is
+        killed right after it would keep nothing.
         """
         manifest = decision.manifest
         made = (decision.weights, decision.state, decision.utilities, manifest.encode())
-        due = (*content.receipts, *(_in_memory(data) for data in made if data is not None))
-        if not self._store(due, task.close_by()) or self.ledger.now() > task.close_by():
+        due: list[Callable[[], object]] = [partial(self._put, receipt) for receipt in content.receipts]
+        due += [partial(put_bytes, self.store, data) for data in made if data is not None]
+        if not self._stored(due, task.close_by()) or self.ledger.now() > task.close_by():
             return self._fail(round_, decision, "close_window_missed")
         early = self.ledger.now() <= task.deadline + task.close_window // 2
-        kept = early and self._store(content.accepted, self.ledger.now())
+        accepted = [partial(self._keep, one) for one in content.accepted]
+        kept = early and self._stored(accepted, self.ledger.now())
         result = Result(
             announcement=round_.opened.announcement,
             weights=bytes.fromhex(manifest.weights.sha256),
@@ -278,18 +282,29 @@ class Rounds:
                 raise
             return self._fail(round_, decision, "close_window_missed")
         if not kept:  # `fl store collect` makes up for what fails now
-            self._store(content.accepted, self.ledger.now())
+            self._stored(accepted, self.ledger.now())
+        self._recent.put(manifest.weights, decision.weights)
         return RoundEnd(round_.number, True, "", manifest.submissions, manifest)
 
-    def _store(self, contents: Iterable[Source], until: int) -> bool:
-        """Store contents in their order, again and again while the store refuses; whether it has them all."""
-        left = list(contents)
+    def _put(self, content: Source) -> None:
+        with content.open() as stream:
+            self.store.put(stream)
+
+    def _keep(self, content: Source) -> None:
+        """Have the store keep what was read from it; what it has lost meanwhile is put again."""
+        try:
+            self.store.keep(content.cid)
+        except StoreError:
+            self._put(content)
+
+    def _stored(self, steps: Iterable[Callable[[], object]], until: int) -> bool:
+        """Store one after another, again and again while the store refuses; whether it has them all."""
+        left = list(steps)
 
         def stored() -> bool:
             try:
                 while left:
-                    with left[0]() as stream:
-                        self.store.put(stream)
+                    left[0]()
                     del left[0]
             except (StoreError, StoreUnavailable) as error:
                 _log.warning("not stored yet: %s", error.message)
@@ -310,34 +325,31 @@ class Rounds:
 
     def settle_due(self) -> None:
         """Settle every closed round whose delay has passed."""
-        for round_ in self.pending():
-            closed = round_.closed
-            assert closed is not None, "a pending round is a closed one"
-            if self.ledger.now() >= closed.settle_after:
-                self._settle(round_.number, closed)
+        for closed in self._unsettled():
+            self._settle_if_due(closed)
 
-    def _settle(self, number: int, closed: RoundClosed) -> None:
+    def _unsettled(self) -> tuple[RoundClosed, ...]:
+        return tuple(round_.closed for round_ in self.pending() if round_.closed)
+
+    def _settle_if_due(self, closed: RoundClosed) -> None:
+        if self.ledger.now() < closed.settle_after:
+            return
         try:
-            self.ledger.settle_round(self.task, number, closed.settle_after, closed.entries)
+            self.ledger.settle_round(self.task, closed.round, closed.settle_after, closed.entries)
         except Refused as refused:
             if refused.name != "NotPending":  # anyone may have settled it meanwhile, or the owner voided it
                 raise
 
     def settle_all(self) -> None:
         """Wait for every pending round's delay and settle it."""
-        for round_ in self.pending():
-            assert round_.closed is not None, "a pending round is a closed one"
-            self.wait(round_.closed.settle_after, lambda: False)
-            self.settle_due()
+        for closed in self._unsettled():
+            self.wait(closed.settle_after, lambda: False)
+            self._settle_if_due(closed)
 
 
 def _phase(task: Task) -> tuple[int, bool, bytes]:
     """What beginnings and ends of rounds change."""
     return task.round, task.open, task.weights
-
-
-def _in_memory(data: bytes) -> Source:
-    return lambda: io.BytesIO(data)
 
 
 def _ended_by_others(number: int, lines: tuple[Line, ...] = ()) -> RoundEnd:

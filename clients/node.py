@@ -10,6 +10,8 @@
 the commitment is to nothing but the site's salt, and binds to no rows |
 | `code` | modules or packages that are the code which trains, separated by commas: installed ones, or \
 those of the app that is running |
+| `model` | the function that builds the model, as `module:function`, where the terms' model is somebody's \
+own |
 | `confirmations` | how many a transaction needs, as in `fl.wiring`; left out: 4, on an embedded chain 0 |
 | `submit` | false: submit only when asked to (`fl.messages.DELIVER`); default true |
 | `linger` | for how many seconds the app stays after it has submitted, in case the round is sealed \
@@ -33,6 +35,7 @@ from typing import cast
 from eth_account.signers.local import LocalAccount
 
 from clients.commitment import commitment
+from clients.kept import Kept
 from clients.outbox import Outbox
 from clients.site import Keys, Site, fresh_key
 from fl.code import installed_code
@@ -40,14 +43,14 @@ from fl.errors import UsageError
 from fl.ledger.accounts import read_key
 from fl.ledger.port import Ledger
 from fl.store.port import BlobStore
-from fl.wiring import Deployment, address, inside, open_chain, open_ledger, open_store
+from fl.wiring import Deployment, address, inside, is_remote, open_chain, open_ledger, open_store
 
 Value = bool | float | int | str
 Config = Mapping[str, Value]
 
 SITE = "site"
 _KINDS: dict[str, type] = {
-    **dict.fromkeys(("chain", "contract", "store", "key", "outbox", "data", "code", "seed"), str),
+    **dict.fromkeys(("chain", "contract", "store", "key", "outbox", "data", "code", "model", "seed"), str),
     **dict.fromkeys(("task", "confirmations", "linger"), int),
     **dict.fromkeys(("submit", "evaluate"), bool),
 }
@@ -81,6 +84,7 @@ def open_site(config: Config, kind: type[Site] = Site) -> Site:
         code=_code(config),
         data=_data(config, kept),
         keys=_keys(config),
+        kept=Kept(Path(text(config, "outbox")) / "weights") if is_remote(text(config, "store")) else None,
     )
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 
 from clients import consent
+from clients.kept import Kept
 from clients.opening import opened_with, opening, running
 from clients.outbox import Outbox
 from clients.standing import Standing
@@ -52,7 +53,8 @@ class Site:
     """A member's site in one task.
 
     `ledger` calls in the member's name; `code` is the digest of the code that trains here, `data` the salted
-    commitment to the rows (32 bytes each). `wait` is for confirmations (None: look once a second).
+    commitment to the rows (32 bytes each). `wait` is for confirmations (None: look once a second), `kept`
+    where weights stay that were fetched (None: nowhere).
     Raises UsageError for a ledger that only reads.
     """
 
@@ -67,6 +69,7 @@ class Site:
         data: bytes | Callable[[], bytes],
         keys: Keys = fresh_key,
         wait: Wait | None = None,
+        kept: Kept | None = None,
     ) -> None:
         if ledger.account is None:
             raise UsageError("A site needs a ledger with its own account.")
@@ -79,6 +82,7 @@ class Site:
         self._data = data
         self.keys = keys
         self.wait = wait or polling(ledger)
+        self.kept = kept
 
     @cached_property
     def data(self) -> bytes:
@@ -154,8 +158,12 @@ class Site:
         terms = self.terms
         self._check_code(terms)
         consent.check_base_size(reference, terms)
-        data = read_bytes(self.store, reference.parsed(), reference.size)
-        return consent.read_base(data, reference, terms)
+        found = self.kept.get(reference.sha256) if self.kept else None
+        data = found or read_bytes(self.store, reference.parsed(), reference.size)
+        arrays = consent.read_base(data, reference, terms)
+        if self.kept and not found:
+            self.kept.put(reference.sha256, data)
+        return arrays
 
     def made_by(self, round_: int, seconds: float) -> Reference:
         """Where the weights lie that the close of a round made; waits for it, at most `seconds`.
@@ -191,11 +199,14 @@ class Site:
 
     def _held(self, reference: Reference) -> bytes:
         """What the contract holds; these very weights are waited for until they are confirmed."""
-        if self.ledger.task(self.task).weights.hex() == reference.sha256:
-            self.wait(
-                self.ledger.now() + self.terms.window,
-                lambda: self.ledger.confirmed().task(self.task).weights.hex() == reference.sha256,
-            )
+        held = self._confirmed_weights()
+        if held.hex() != reference.sha256 == self.ledger.task(self.task).weights.hex():
+            until = self.ledger.now() + self.terms.window
+            self.wait(until, lambda: self._confirmed_weights().hex() == reference.sha256)
+            held = self._confirmed_weights()
+        return held
+
+    def _confirmed_weights(self) -> bytes:
         return self.ledger.confirmed().task(self.task).weights
 
     def settings(self, announcement: Announcement) -> dict[str, Setting]:

@@ -31,6 +31,10 @@ class AskedOnce:
         """See `BlobStore.put`."""
         return self._store.put(stream)
 
+    def keep(self, cid: Cid) -> None:
+        """See `BlobStore.keep`."""
+        self._store.keep(cid)
+
     def open(self, cid: Cid, limit: int) -> BinaryIO:
         """See `BlobStore.open`; the whole blob is read at once."""
         blob = cid, limit

@@ -60,9 +60,17 @@ class EmbeddedStore:
             self._prepare()
         with self._locked(fcntl.LOCK_SH), ThreadPoolExecutor(_WRITERS) as writers:
             below, root = self._write_below(writers, blocks(stream))
-            self._sync(writers, below)
-            self._sync(writers, {self._write(root)})
+            if below:
+                list(writers.map(self._sync, (*below, self._blocks)))
+            self._sync(self._write(root))  # no thread is started for a blob of one block
+            self._sync(self._blocks)
         return root.cid
+
+    def keep(self, cid: Cid) -> None:
+        """See `BlobStore.keep`. Its blocks count as new, as those that are put again do."""
+        with self._locked(fcntl.LOCK_SH):
+            for block in reachable(self._read, cid):
+                self._touch(block)
 
     def open(self, cid: Cid, limit: int) -> BinaryIO:
         """See `BlobStore.open`."""
@@ -142,6 +150,13 @@ class EmbeddedStore:
                 self._replace(path, block.data)
         return path.parent
 
+    def _touch(self, cid: Cid) -> None:
+        with self._writing():
+            try:
+                os.utime(self.path(cid))
+            except FileNotFoundError:
+                raise BlobUnavailable(f"Block {cid} is not in the store {self._folder}.") from None
+
     def _replace(self, path: Path, data: bytes) -> None:
         partial = self._partial / secrets.token_hex(16)
         try:
@@ -151,10 +166,10 @@ class EmbeddedStore:
             partial.unlink(missing_ok=True)
             raise
 
-    def _sync(self, writers: ThreadPoolExecutor, folders: set[Path]) -> None:
-        """Put the names of written blocks on the disk, and the names of the folders that they are in."""
+    def _sync(self, folder: Path) -> None:
+        """Put the names of written blocks on the disk, or of the folders that they are in."""
         with self._writing():
-            list(writers.map(sync_folder, (*folders, self._blocks)))
+            sync_folder(folder)
 
     def _prepare(self) -> None:
         """Make room for partial files, and remove what killed processes have left over."""

@@ -28,6 +28,11 @@ from fl.store.layout import Block, blocks
 from fl.store.reader import MAX_BLOCK, open_blob
 
 _PIECE = 64 << 10
+"""Bytes that are sent or taken at once."""
+
+_AHEAD = 2
+"""Blocks that are asked for while one is being used: the node may have to fetch them from another."""
+
 _PAUSE = 0.2
 """Seconds between two tries to reach a node that is being started again."""
 
@@ -50,7 +55,11 @@ class KuboStore:
         try:
             # made directly: `connect()` refuses nodes by their version; compressed, a block could be a bomb
             self._client: Any = ipfshttpclient.Client(
-                address, timeout=timeout, headers={"Accept-Encoding": "identity"}
+                address,
+                timeout=timeout,
+                headers={"Accept-Encoding": "identity"},
+                chunk_size=_PIECE,
+                session=True,  # the next block comes over the same connection
             )
         except AddressError as error:
             raise UsageError(
@@ -64,9 +73,13 @@ class KuboStore:
         self._pin(block.cid)
         return block.cid
 
+    def keep(self, cid: Cid) -> None:
+        """See `BlobStore.keep`. The node fetches what only others have."""
+        self._pin(cid)
+
     def open(self, cid: Cid, limit: int) -> BinaryIO:
         """See `BlobStore.open`."""
-        return open_blob(self._get_block, cid, limit)
+        return open_blob(self._get_block, cid, limit, ahead=_AHEAD)
 
     def collect(self, named: Named, before: float, remove: bool) -> Collected:
         """See `Collectable.collect`. What is needed is pinned; the node fetches what only others have.

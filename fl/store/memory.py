@@ -6,6 +6,7 @@ from typing import BinaryIO
 
 from fl.errors import BlobUnavailable
 from fl.store.cid import Cid
+from fl.store.collecting import reachable
 from fl.store.layout import blocks
 from fl.store.reader import MAX_BLOCK, open_blob
 
@@ -21,6 +22,12 @@ class MemoryStore:
         for block in blocks(stream):
             self._blocks[block.cid.digest] = block.data
         return block.cid
+
+    def keep(self, cid: Cid) -> None:
+        """See `BlobStore.keep`."""
+        for block in reachable(self._fetch, cid):
+            if block.digest not in self._blocks:
+                raise BlobUnavailable(f"Block {block} is not in this store.")
 
     def open(self, cid: Cid, limit: int) -> BinaryIO:
         """See `BlobStore.open`."""

@@ -34,6 +34,14 @@ class BlobStore(Readable, Protocol):
         """
         ...
 
+    def keep(self, cid: Cid) -> None:
+        """Keep a blob that was read from here, as `put` does, without having its bytes moved again.
+
+        Its blocks are looked for, not read. Raises StoreError when some are not there (BlobUnavailable where
+        the store can tell), StoreUnavailable when the store does not answer.
+        """
+        ...
+
     def open(self, cid: Cid, limit: int) -> BinaryIO:
         """Return a stream over the blob; the caller closes it (`with`).
 

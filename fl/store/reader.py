@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from fl.errors import BlobDamaged, BlobMalformed, BlobTooLarge, FedledgerError, StoreError
 from fl.store import node
+from fl.store.ahead import in_order
 from fl.store.cid import DAG_PB, RAW, Cid
 from fl.store.layout import KUBO, Layout
 from fl.store.node import Link
@@ -25,10 +26,10 @@ Fetch = Callable[[Cid], bytes]
 """Gives at most MAX_BLOCK bytes, said to be the block and checked here; or raises BlobUnavailable."""
 
 
-def open_blob(fetch: Fetch, cid: Cid, limit: int, layout: Layout = KUBO) -> BinaryIO:
+def open_blob(fetch: Fetch, cid: Cid, limit: int, layout: Layout = KUBO, ahead: int = 0) -> BinaryIO:
     """Open the blob named `cid`, whose blocks `fetch` serves. Holds a few blocks, whatever the size.
 
-    The root is fetched here, all other blocks when their bytes are read.
+    The root is fetched here, all other blocks when their bytes are read, and `ahead` of them before.
     Raises as `BlobStore.open` does, here and in every read.
     """
     root = fetch_checked(fetch, cid)
@@ -38,7 +39,7 @@ def open_blob(fetch: Fetch, cid: Cid, limit: int, layout: Layout = KUBO) -> Bina
     height = layout.height(link.size)
     if cid.codec != _codec(height):
         raise BlobMalformed(f"{cid} is not laid out as its {link.size} bytes demand.")
-    leaves = _Walk(fetch, layout).leaves(link, root, height)
+    leaves = _Walk(fetch, layout, ahead).leaves(link, root, height)
     return io.BufferedReader(_Pieces(leaves), _BUFFER)
 
 
@@ -75,9 +76,10 @@ def _codec(height: int) -> int:
 class _Walk:
     """The way over the leaves from left to right, checking that every block is what the one above it says."""
 
-    def __init__(self, fetch: Fetch, layout: Layout) -> None:
+    def __init__(self, fetch: Fetch, layout: Layout, ahead: int) -> None:
         self._fetch = fetch
         self._layout = layout
+        self._ahead = ahead
 
     def leaves(self, link: Link, block: bytes, height: int) -> Iterator[bytes]:
         """Yield the leaves below a block whose hash was checked; it stands `height` rows above them."""
@@ -88,8 +90,14 @@ class _Walk:
         links = _links(link.cid, block)
         _check(self._is_shaped(links, link.size, height), link)
         _check(len(block) + sum(child.tsize for child in links) == link.tsize, link)
-        for child in links:
-            yield from self.leaves(child, fetch_checked(self._fetch, child.cid), height - 1)
+        for child, below in zip(links, self._fetched(links), strict=True):
+            yield from self.leaves(child, below, height - 1)
+
+    def _fetched(self, links: list[Link]) -> Iterator[bytes]:
+        def fetch(link: Link) -> bytes:
+            return fetch_checked(self._fetch, link.cid)
+
+        return in_order(fetch, links, self._ahead) if self._ahead else map(fetch, links)
 
     def _is_shaped(self, links: list[Link], size: int, height: int) -> bool:
         """The size settles how many children there are, how much is below each, and their kind."""

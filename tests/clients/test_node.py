@@ -10,6 +10,7 @@ import tomli_w
 from clients import app
 from clients.commitment import commitment
 from clients.node import complete, confirmations, derived, open_site, text
+from fl.canonical import sha256
 from fl.chain.node import EmbeddedNode
 from fl.chain.provider import EmbeddedProvider
 from fl.code import installed_code
@@ -166,6 +167,15 @@ def test_a_site_opens_with_rows_in_a_folder_or_without_any(write, place, tmp_pat
     assert site.code == installed_code("fl.learning", "clients.app")
     assert site.data == commitment(None, salt)
     assert open_site(write(**place, data="../rows")).data == commitment(tmp_path / "rows", salt)
+
+
+def test_weights_that_come_from_an_ipfs_node_stay_in_the_outbox_and_those_of_a_folder_are_there_anyway(
+    write, place, tmp_path
+):
+    assert open_site(write(**place)).kept is None
+    kept = open_site(write(**(place | {"store": "/ip4/127.0.0.1/tcp/5001"}))).kept
+    kept.put(sha256(b"weights").hex(), b"weights")
+    assert (tmp_path / "mine" / "outbox" / "weights" / sha256(b"weights").hex()).exists()
 
 
 def test_code_of_an_app_that_is_running_needs_no_installation(write, place, tmp_path, monkeypatch):

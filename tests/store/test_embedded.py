@@ -373,6 +373,18 @@ def test_what_is_young_stays_though_nobody_names_it_yet(tmp_path: Path) -> None:
         store.open(old, limit=5)
 
 
+def test_what_is_kept_counts_as_young_with_all_its_blocks(tmp_path: Path) -> None:
+    store = EmbeddedStore(tmp_path)
+    kept, other = put_bytes(store, DATA), put_bytes(store, b"other")
+    for block in (tmp_path / "blocks").glob("??/*"):
+        os.utime(block, (0, 0))
+    store.keep(kept)
+    collect(store, before=time.time() - 3600)
+    assert read_bytes(store, kept, limit=len(DATA)) == DATA
+    with pytest.raises(BlobUnavailable):
+        store.open(other, limit=5)
+
+
 def test_a_needed_blob_of_which_a_block_is_gone_is_missing_and_what_is_left_of_it_stays(
     tmp_path: Path,
 ) -> None:

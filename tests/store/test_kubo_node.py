@@ -25,6 +25,7 @@ from fl.store.port import put_bytes, read_bytes
 
 MIB = KUBO.chunk
 DATA = random.Random(4).randbytes(3 * MIB + 7)
+LONG = random.Random(5).randbytes(9 * MIB + 7)  # more than is read ahead
 
 
 @pytest.fixture(scope="module")
@@ -168,19 +169,21 @@ def online(folder: Path) -> Kubo:
 
 
 @pytest.mark.slow
-def test_what_was_read_from_another_node_and_put_again_stays_when_that_node_is_gone(tmp_path: Path) -> None:
+def test_what_was_read_from_another_node_and_kept_stays_when_that_node_is_gone(tmp_path: Path) -> None:
     with online(tmp_path / "site") as site, online(tmp_path / "aggregator") as aggregator:
         peer = kubo_blocks.ask(site, "id").json()["Addresses"][0]
         kubo_blocks.ask(aggregator, "swarm/connect", arg=peer)
-        read, kept, needed = (put_bytes(KuboStore(site.address), DATA[start:]) for start in range(3))
-        store = KuboStore(aggregator.address)
+        there, store = KuboStore(site.address), KuboStore(aggregator.address)
+        read, put, needed, kept = (put_bytes(there, DATA[start:]) for start in range(4))
         assert read_bytes(store, read, limit=len(DATA)) == DATA
-        assert put_bytes(store, read_bytes(store, kept, limit=len(DATA))) == kept
+        assert put_bytes(store, read_bytes(store, put, limit=len(DATA))) == put
+        assert read_bytes(store, kept, limit=len(DATA)) == DATA[3:]
+        store.keep(kept)
         assert store.collect(Named(frozenset({needed}), frozenset()), 0, remove=False).missing == ()
         site.kill()
         kubo_blocks.collect_garbage(aggregator)
-        assert read_bytes(store, kept, limit=len(DATA)) == DATA[1:]
-        assert read_bytes(store, needed, limit=len(DATA)) == DATA[2:]
+        for start, cid in enumerate((put, needed, kept), 1):
+            assert read_bytes(store, cid, limit=len(DATA)) == DATA[start:]
         with pytest.raises(BlobUnavailable):
             KuboStore(aggregator.address, timeout=1).open(read, limit=len(DATA))
 
@@ -219,26 +222,26 @@ def test_a_node_killed_in_the_middle_of_a_put_has_nothing_under_the_name(mortal:
 @pytest.mark.slow
 def test_a_node_killed_in_the_middle_of_a_read_serves_no_end_and_later_the_whole(mortal: Kubo) -> None:
     store = KuboStore(mortal.address, timeout=3)
-    cid = put_bytes(store, DATA)
-    with store.open(cid, limit=len(DATA)) as stream:
-        assert stream.read(MIB) == DATA[:MIB]
+    cid = put_bytes(store, LONG)
+    with store.open(cid, limit=len(LONG)) as stream:
+        assert stream.read(MIB) == LONG[:MIB]
         mortal.kill()
         for _ in range(2):
             with pytest.raises(StoreUnavailable, match="no answer"):
-                stream.read(MIB)
+                stream.read()
     mortal.start()
-    assert read_bytes(store, cid, limit=len(DATA)) == DATA
+    assert read_bytes(store, cid, limit=len(LONG)) == LONG
 
 
 def test_a_node_that_is_started_again_in_time_is_not_missed(mortal: Kubo) -> None:
     store = KuboStore(mortal.address, timeout=60)
-    cid = put_bytes(store, DATA)
-    with store.open(cid, limit=len(DATA)) as stream:
-        assert stream.read(MIB) == DATA[:MIB]
+    cid = put_bytes(store, LONG)
+    with store.open(cid, limit=len(LONG)) as stream:
+        assert stream.read(MIB) == LONG[:MIB]
         mortal.kill()
         starting = threading.Thread(target=mortal.start)
         starting.start()
-        assert stream.read() == DATA[MIB:]
+        assert stream.read() == LONG[MIB:]
         starting.join()
 
 
