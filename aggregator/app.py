@@ -39,7 +39,24 @@ def main(grid: Grid, context: Context) -> None:
 
 def everybody(terms: Terms) -> Strategy:
     """The terms' rule as a strategy that asks every site to train, and none to evaluate."""
-    with flower.quiet():
-        return rules.make(
-            terms.rule, fraction_evaluate=0.0, min_train_nodes=terms.quorum, min_available_nodes=terms.quorum
-        )
+    return asking(terms)
+
+
+def asking(terms: Terms, fraction_train: float = 1.0, own: Strategy | None = None) -> Strategy:
+    """The terms' rule as a strategy that asks this part of the sites to train, and none to evaluate.
+
+    At least a quorum is asked. `own` is an instance of the rule where it is somebody's own.
+    """
+    fewest = terms.quorum
+    sampling = {
+        "fraction_train": fraction_train,
+        "fraction_evaluate": 0.0,
+        "min_train_nodes": fewest,
+        "min_available_nodes": fewest,
+    }
+    if own is None:
+        with flower.quiet():
+            return rules.make(terms.rule, **sampling)
+    strategy = rules.copied(own)
+    vars(strategy).update(sampling)
+    return strategy

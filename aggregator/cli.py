@@ -28,6 +28,7 @@ from fl import output, wiring
 from fl.commands import DefaultGroup
 from fl.documents import Terms
 from fl.errors import DocumentError, StoreError, UsageError
+from fl.learning import models
 from fl.ledger.accounts import read_key
 from fl.ledger.types import Address
 from fl.money import tokens
@@ -57,6 +58,10 @@ def verify_command(
         str | None,
         typer.Option("--strategy", metavar="MODULE:ATTR", help="The rule, where it is somebody's own class."),
     ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", metavar="MODULE:FUNCTION", help="The model, where it is somebody's own."),
+    ] = None,
     json: Json = False,
 ) -> int:
     """Replay every round from the chain and the store, and say what is right and what is not.
@@ -67,6 +72,8 @@ def verify_command(
     place = wiring.deployment(folder, rpc, contract, task, store)
     record = _record(place)
     make_rule = _rule_maker(record, strategy)
+    if model is not None:
+        _name_model(record, model)
     screen = output.console(stderr=True)
     with Progress(console=screen, transient=True, disable=json or not screen.is_terminal) as progress:
         bar = progress.add_task("Replaying rounds", total=None)
@@ -200,6 +207,15 @@ def _rule_maker(record: Record, strategy: str | None) -> MakeRule:
         with suppress(StoreError, DocumentError):  # terms that are lost are named by the verification
             make_rule(record.terms())
     return make_rule
+
+
+def _name_model(record: Record, name: str) -> None:
+    """Have somebody's own model at hand under the name that the terms give it."""
+    with suppress(StoreError, DocumentError):  # as above
+        named = record.terms().model
+        if named is None:
+            raise UsageError("The terms of this task name no model.", "Leave --model out.")
+        models.name_own(name, named.builder)
 
 
 def _counts(findings: tuple[Finding, ...]) -> dict[str, int]:

@@ -18,12 +18,13 @@ import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import numpy as np
 from flwr.serverapp.strategy import Strategy
 
 from aggregator import rules
 from aggregator.record import Record
 from aggregator.rounds import Rounds
-from aggregator.types import Utility
+from aggregator.types import Outputs, Utility
 from fl.agreement import needs_utilities
 from fl.documents import Terms
 from fl.errors import LedgerUnavailable, StoreError, StoreUnavailable, UsageError
@@ -31,7 +32,6 @@ from fl.ledger.accounts import read_key
 from fl.ledger.port import Ledger
 from fl.store.port import BlobStore
 from fl.waiting import Wait, polling
-from fl.weights import Arrays
 from fl.wiring import Deployment, address, inside, open_ledger, open_store
 
 PAUSES = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -97,15 +97,24 @@ def open_rounds(
 
 def _utility(terms: Terms, record: Record) -> Utility:
     if not needs_utilities(terms):
-        return _not_needed
+        return _NotNeeded()
     from aggregator import utilities  # noqa: PLC0415 - brings torch, seconds that equal shares need not wait
 
     validation = terms.scoring.validation
     return utilities.build(terms, record.blob(validation) if validation else None)
 
 
-def _not_needed(_coalition: int, _arrays: Arrays) -> int:
-    raise UsageError("These terms score without utilities.")
+class _NotNeeded:
+    """The utility of terms that score without any."""
+
+    def __call__(self, coalition: int, _arrays: object, /) -> int:
+        return self.of_outputs(coalition, None)
+
+    def outputs(self, coalition: int, _arrays: object, /) -> tuple[int, Outputs]:
+        return self.of_outputs(coalition, None), np.zeros((0, 0))
+
+    def of_outputs(self, _coalition: int, _outputs: object, /) -> int:
+        raise UsageError("These terms score without utilities.")
 
 
 def persistently(start: Callable[[], object]) -> None:

@@ -40,7 +40,7 @@ from aggregator.types import (
     Utility,
 )
 from aggregator.verdicts import Checked, Yardstick, check
-from fl import agreement, weights
+from fl import weights
 from fl.documents import Line, Manifest, Reference, Terms, Verdict
 from fl.errors import DocumentError, StoreUnavailable, UsageError, WeightsError
 from fl.fields import Claims
@@ -141,11 +141,11 @@ def _close(
     updates = [one.update for one in checked if one.update]
     if len(updates) < facts.terms.quorum:
         raise _NoModel("below_quorum")
-    table = _table(facts.terms, updates, base, utility)
-    chosen = scoring.guarded(facts.terms, updates, table)
+    scored = _scored(facts, updates, base, utility)
+    chosen = scoring.guarded(facts.terms, updates, scored)
     aggregate = _aggregate(facts, chosen, base, rule)
-    lines = _lines(checked, scoring.shares(facts.terms, updates, table))
-    utilities = scoring.encode_table(table) if table else None
+    lines = _lines(checked, scoring.shares(facts.terms, updates, scored))
+    utilities = scoring.encode_table(scored.table) if scored.table else None
     new_weights = weights.encode(aggregate.arrays)
     _demand_sizes(facts.terms, weights=new_weights, state=aggregate.state, utilities=utilities)
     manifest = Manifest(
@@ -161,14 +161,14 @@ def _close(
     return Closed(manifest, new_weights, aggregate.state, utilities, _entries(lines))
 
 
-def _table(terms: Terms, updates: Sequence[Update], base: weights.Arrays, utility: Utility) -> scoring.Table:
-    if not agreement.needs_utilities(terms):
-        return {}
+def _scored(
+    facts: Facts, updates: Sequence[Update], base: weights.Arrays, utility: Utility
+) -> scoring.Scored:
     try:
-        scoring.demand_affordable(terms, len(updates))
+        scoring.demand_affordable(facts.terms, len(updates))
     except UsageError as error:
         raise _NoModel("scoring_budget") from error
-    return scoring.measure(updates, base, utility)
+    return scoring.score(facts.terms, facts.context.accumulator, updates, base, utility)
 
 
 def _aggregate(facts: Facts, chosen: Sequence[Update], base: weights.Arrays, rule: Rule) -> Aggregate:

@@ -8,7 +8,7 @@ from aggregator import flower
 from fl import own
 from fl.errors import UsageError
 
-_HINT = "Give --strategy module:attr: a strategy, its class, or a function without arguments that makes one."
+_HINT = "Name it as module:attribute: a strategy, its class, or a function without arguments that makes one."
 
 
 def load(name: str) -> Strategy:

@@ -194,7 +194,10 @@ class Rewards:
 
 
 _WHY = {
-    "shapley": "share: Shapley value of the update for {utility} on the public validation set",
+    "shapley": "share: Shapley value of the update for {measured}; an estimate of it in rounds that accepted "
+    "more than {exact} updates",
+    "gtg": "share: an estimate (GTG-Shapley) of the update's Shapley value for {measured}",
+    "leave_one_out": "share: what all updates together lose in {measured} without this one",
     "equal": "share: equal among accepted updates",
     "examples": "share: by number of examples",
 }
@@ -208,7 +211,10 @@ def rewards(record: Record) -> Rewards:
     shown = dict(sorted(((one, names.get(one, one)) for one in trainers), key=lambda pair: pair[1]))
     payments = tuple(_payment(record, round_) for round_ in record.rounds if round_.closed)
     accounts = tuple(_account(record, member, name) for member, name in shown.items())
-    why = _WHY[scoring.rule].format(utility=scoring.utility.replace("_", " "))
+    why = _WHY[scoring.rule].format(
+        measured=f"{scoring.utility.replace('_', ' ')} on the public validation set",
+        exact=scoring.budget.bit_length() - 1,  # all coalitions of so many fit
+    )
     return Rewards(why, shown, payments, accounts)
 
 

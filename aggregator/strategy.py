@@ -187,7 +187,7 @@ def _current(rounds: Rounds) -> ArrayRecord:
     reference = record.heritage().weights
     if reference is None:
         raise StoreError("No document names the weights that the contract holds.")
-    arrays = weights.decode(record.blob(reference), record.terms().order)
+    arrays = weights.decode(record.weights(reference), record.terms().order)
     return ArrayRecord({name: Array(array) for name, array in arrays.items()})
 
 

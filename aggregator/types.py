@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
 
 from fl.documents import Announcement, Line, Manifest
 from fl.ledger.types import Address, Entry
@@ -60,8 +63,28 @@ class Aggregate:
 Rule = Callable[[Arrays, Sequence[Update], bytes | None, int], Aggregate | None]
 """(base, updates in chain order, state of the last closed round, closed rounds + 1) → aggregate or None."""
 
-Utility = Callable[[int, Arrays], int]
-"""(coalition as a bit mask over the accepted trainers in chain order, its model) → millionths."""
+Outputs = np.ndarray[Any, np.dtype[np.float64]]
+"""What a model says of validation rows: [rows, classes], perhaps not finite."""
+
+
+class Utility(Protocol):
+    """What a coalition's model is worth, in integer millionths; more is better.
+
+    A coalition is a bit mask over the accepted trainers in chain order.
+    """
+
+    def __call__(self, coalition: int, arrays: Arrays, /) -> int:
+        """The utility of a model."""
+        ...
+
+    def outputs(self, coalition: int, arrays: Arrays, /) -> tuple[int, Outputs]:
+        """The utility of a model, and what it says of rows from which mixtures are made."""
+        ...
+
+    def of_outputs(self, coalition: int, outputs: Outputs, /) -> int:
+        """The utility of mixed outputs of those rows."""
+        ...
+
 
 Keep = Callable[[Mapping[str, Array]], Mapping[str, Array]]
 """An accepted update's arrays → the same, kept wherever they are kept; each is read when it is asked for.

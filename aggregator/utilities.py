@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from aggregator.types import Utility
+from aggregator.types import Outputs, Utility
 from fl.documents import Terms
 from fl.errors import DocumentError, UsageError
 from fl.examples import decode_examples
@@ -13,6 +13,9 @@ from fl.weights import Arrays
 
 MAX_OUTPUTS = 1 << 26
 """Rows times classes: what one evaluation holds in float64 stays below a gibibyte."""
+
+MAX_MIXED = 1 << 15
+"""Rows times classes of which mixtures are made: of a larger validation set every second row, or fewer."""
 
 
 def build(terms: Terms, validation: bytes | None) -> Utility:
@@ -38,14 +41,31 @@ def build(terms: Terms, validation: bytes | None) -> Utility:
     try:
         _check_tensors(terms, models.shapes(terms.model, x.shape[1], classes))
         module = models.build(terms.model, x.shape[1], classes)
-        measure = evaluation.utility(module, x, y, terms.scoring.utility)
+        measure = evaluation.Utility(module, x, y, terms.scoring.utility)
     except RuntimeError as error:  # what torch's allocator raises
         raise UsageError("The model that the terms name is too large for this machine.") from error
+    return Measured(measure, step=-(-len(y) * classes // MAX_MIXED))
 
-    def utility(_coalition: int, arrays: Arrays) -> int:
-        return measure(arrays)
 
-    return utility
+class Measured:
+    """The utility of weights, whosever they are; mixtures are made of the outputs of every `step`-th row."""
+
+    def __init__(self, measure: evaluation.Utility, step: int) -> None:
+        self._measure = measure
+        self._step = step
+
+    def __call__(self, _coalition: int, arrays: Arrays, /) -> int:
+        """The utility of a model."""
+        return self._measure(arrays)
+
+    def outputs(self, _coalition: int, arrays: Arrays, /) -> tuple[int, Outputs]:
+        """The utility of a model, and what it says of every `step`-th row."""
+        outputs = self._measure.outputs(arrays)
+        return self._measure.of_outputs(outputs), outputs[:: self._step]
+
+    def of_outputs(self, _coalition: int, outputs: Outputs, /) -> int:
+        """The utility of outputs of every `step`-th row."""
+        return self._measure.of_outputs(outputs, self._step)
 
 
 def _check_tensors(terms: Terms, shapes: Mapping[str, tuple[int, ...]]) -> None:

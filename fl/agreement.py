@@ -96,9 +96,14 @@ def _out_of_bounds(value: object, adjustable: Adjustable) -> str:
 # --- terms that nobody could check
 
 
+def needs_values(rule: str) -> bool:
+    """Whether shares by this scoring rule rest on what updates are worth."""
+    return rule not in ("equal", "examples")
+
+
 def needs_utilities(terms: Terms) -> bool:
     """Whether shares or the guard rest on utilities of coalitions."""
-    return terms.scoring.rule == "shapley" or terms.guard != "none"
+    return needs_values(terms.scoring.rule) or terms.guard != "none"
 
 
 def terms_and_scoring(terms: Terms) -> Iterator[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
@@ -207,7 +208,7 @@ class Metric(Part):
 class Scoring(Part):
     """How a share comes about; `budget` bounds model evaluations, `validation` is the public set."""
 
-    rule: Literal["shapley", "equal", "examples"]
+    rule: Literal["shapley", "gtg", "leave_one_out", "equal", "examples"]
     utility: Literal["log_loss", "auc", "accuracy"]
     budget: Annotated[int, Field(ge=1, le=2**20)]
     validation: Reference | None
@@ -259,6 +260,12 @@ class Terms(Document):
     window: Positive
     close_window: Annotated[int, Field(ge=2, le=2**32 - 1)]
     settle_delay: Annotated[int, Field(ge=0, le=2**32 - 1)]
+
+    @classmethod
+    @lru_cache(maxsize=8)
+    def decode(cls, data: bytes) -> Self:
+        """As every document; the same bytes are read for every message."""
+        return super().decode(data)
 
     @model_validator(mode="after")
     def _gain_beats_tolerance(self) -> Self:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from rich.table import Table
 
 from fl import output
+from fl.agreement import needs_values
 from fl.canonical import decode_settings, untag_float
 from fl.documents import Adjustable, Data, Reference, Scoring, Tensor, Terms
 from fl.money import plain
@@ -15,14 +16,19 @@ from fl.weights import DTYPES
 
 _SCORING = {
     "shapley": "by the Shapley value of each update for the model's {utility}, from at most "
+    "{budget:,} evaluations a round: exact while all coalitions fit, estimated for more trainers",
+    "gtg": "by an estimate of each update's Shapley value for the model's {utility} (GTG-Shapley), from at "
+    "most {budget:,} evaluations a round",
+    "leave_one_out": "by what the model's {utility} loses when an update is left out, from at most "
     "{budget:,} evaluations a round",
     "equal": "equally among accepted updates",
     "examples": "by the number of examples that each update reports",
 }
 _GUARDS = {
     "none": "every accepted update is aggregated",
-    "positive": "only updates of positive value are aggregated; the others are paid as scored",
-    "best": "only the updates whose common model is best are aggregated; the others are paid as scored",
+    "positive": "updates of negative value are left out of the aggregate, and paid as scored",
+    "best": "of the groups of updates that were tried, only the best one is aggregated; the others are paid "
+    "as scored",
 }
 _SPANS = (("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1))
 
@@ -52,9 +58,9 @@ def lines(terms: Terms) -> Iterator[tuple[str, str]]:
     yield "privacy", _privacy(terms)
     yield "reward", f"{plain(int(terms.reward))} tokens a round" if int(terms.reward) else "none"
     yield "shared", _scoring(terms.scoring)
-    if terms.scoring.rule == "shapley":
+    if needs_values(terms.scoring.rule):
         yield "small gains", _gain(terms)
-    yield "guard", _GUARDS[terms.guard]
+    yield "guard", _guard(terms)
     yield "quorum", f"{_number(terms.quorum, 'accepted update')} a round, or it fails and pays nothing"
     yield "a round lasts", _windows(terms)
 
@@ -113,10 +119,21 @@ def _privacy(terms: Terms) -> str:
 
 
 def _scoring(scoring: Scoring) -> str:
-    said = _SCORING[scoring.rule].format(utility=scoring.utility.replace("_", " "), budget=scoring.budget)
+    said = _rule(scoring.rule, scoring)
     if scoring.validation is None:
         return said
     return f"{said}; measured on the public validation set ({_blob(scoring.validation)})"
+
+
+def _guard(terms: Terms) -> str:
+    """A guard goes by values, even where shares do not."""
+    if terms.guard == "none" or needs_values(terms.scoring.rule):
+        return _GUARDS[terms.guard]
+    return f"{_GUARDS[terms.guard]}; value is measured {_rule('shapley', terms.scoring)}"
+
+
+def _rule(name: str, scoring: Scoring) -> str:
+    return _SCORING[name].format(utility=scoring.utility.replace("_", " "), budget=scoring.budget)
 
 
 def _gain(terms: Terms) -> str:

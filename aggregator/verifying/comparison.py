@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
+import numpy as np
+
 from aggregator import scoring
-from aggregator.types import Aggregate, Rule, Update, Utility
+from aggregator.types import Aggregate, Outputs, Rule, Update, Utility
 from aggregator.verifying.findings import Findings, Kind
 from fl.documents import Line, Manifest, Reference, Terms, Verdict
 from fl.ledger.types import REFUSED_QUALITY, UNAVAILABLE, UNRATED
@@ -151,18 +153,35 @@ class RecordedUtility:
         self._missing: list[str] = []
         self._wrong: list[str] = []
 
-    def __call__(self, mask: int, arrays: Arrays) -> int:
+    def __call__(self, mask: int, arrays: Arrays, /) -> int:
         """The recorded utility of this coalition, once compared; our own where there is no table."""
         own = self._own(mask, arrays) if self._own else None
-        if self._table is None:
+        return self._true(mask, own)
+
+    def outputs(self, mask: int, arrays: Arrays, /) -> tuple[int, Outputs]:
+        """The same, and what the model says; nothing where we have none."""
+        own, outputs = self._own.outputs(mask, arrays) if self._own else (None, _NO_OUTPUTS)
+        return self._true(mask, own), outputs
+
+    def of_outputs(self, mask: int, outputs: Outputs, /) -> int:
+        """The recorded utility of outputs mixed for this coalition, once compared."""
+        own = self._own.of_outputs(mask, outputs) if self._own else None
+        recorded = None if self._table is None else self._table.surrogate
+        return self._recorded(f"mixed outputs of coalition {mask:x}", mask, recorded, own)
+
+    def _true(self, mask: int, own: int | None) -> int:
+        recorded = None if self._table is None else self._table.true
+        return self._recorded(f"coalition {mask:x}", mask, recorded, own)
+
+    def _recorded(self, what: str, mask: int, recorded: Mapping[int, int] | None, own: int | None) -> int:
+        if recorded is None:
             return own or 0
-        if mask not in self._table:
-            self._missing.append(f"coalition {mask:x} is not in the table")
+        if mask not in recorded:
+            self._missing.append(f"{what} is not in the table")
             return own or 0
-        recorded = self._table[mask]
-        if own is not None and abs(own - recorded) > self._tolerance:
-            self._wrong.append(f"coalition {mask:x} recorded as {recorded}, found {own}")
-        return recorded
+        if own is not None and abs(own - recorded[mask]) > self._tolerance:
+            self._wrong.append(f"{what} recorded as {recorded[mask]}, found {own}")
+        return recorded[mask]
 
     def report(self, findings: Findings) -> None:
         """Name the coalitions that differed: the first few, and how many more there are."""
@@ -173,6 +192,7 @@ class RecordedUtility:
                 findings.mismatch(f"utilities: and {len(texts) - _FEW} more coalitions like these")
 
 
+_NO_OUTPUTS: Outputs = np.zeros((0, 0))
 _FEW = 3
 
 

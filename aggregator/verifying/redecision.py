@@ -74,7 +74,7 @@ class Redecision:
             terms = self.record.terms()
         heritage = self.record.heritage(self.round.number)
         facts = replace(self._facts(heritage), state=self._memory(heritage))
-        utility = self._own_utility(terms) or (lambda _mask, _arrays: 0)
+        utility = RecordedUtility(terms, None, self._own_utility(terms))
         return self._decided(facts, self.tools.rule(terms), utility)
 
     def _decided(self, facts: Facts, rule: Rule, utility: Utility) -> Closed | Failed:
@@ -242,7 +242,7 @@ def _resting_on_utilities(terms: Terms) -> frozenset[str]:
     """Fields of a manifest that cannot be compared without its table."""
     if not agreement.needs_utilities(terms):
         return frozenset()
-    shares = {"share"} if terms.scoring.rule == "shapley" else set[str]()
+    shares = {"share"} if agreement.needs_values(terms.scoring.rule) else set[str]()
     guarded = {"aggregated", *_AGGREGATE} if terms.guard != "none" else set[str]()
     return frozenset({"utilities", *shares, *guarded})
 

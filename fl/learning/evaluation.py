@@ -36,25 +36,35 @@ def metrics(module: nn.Module, arrays: Arrays, x: FloatArray, y: IntArray) -> di
     return {"log_loss": log_loss(outputs, y), "accuracy": accuracy(outputs, y), "auc": auc(outputs, y)}
 
 
-def utility(module: nn.Module, x: FloatArray, y: IntArray, kind: Kind) -> Callable[[Arrays], int]:
+class Utility:
     """The utility of weights in integer millionths: negative log loss, AUC or accuracy; more is better.
 
-    Outputs that are not finite count as WORST. The function has its own module, for one thread at a time.
-    Raises UsageError, at once, for examples of classes that the module does not tell apart.
+    Outputs that are not finite count as WORST. It has its own module, for one thread at a time. Raises
+    UsageError, at once, for examples of classes that the module does not tell apart.
     """
-    own, inputs = copy.deepcopy(module), torch.tensor(x)
-    measure = _MEASURES[kind]
-    classes = logits(own, read_state(own), inputs[:1]).shape[1]
-    if y.max() >= classes:
-        raise UsageError(
-            f"These examples have a class {y.max()}; the model tells classes 0 to {classes - 1}."
-        )
 
-    def millionths(arrays: Arrays) -> int:
-        outputs = logits(own, arrays, inputs)
-        return round(1e6 * measure(outputs, y)) if np.isfinite(outputs).all() else WORST[kind]
+    def __init__(self, module: nn.Module, x: FloatArray, y: IntArray, kind: Kind) -> None:
+        self._module, self._inputs, self._y = copy.deepcopy(module), torch.tensor(x), y
+        self._kind: Kind = kind
+        classes = logits(self._module, read_state(self._module), self._inputs[:1]).shape[1]
+        if y.max() >= classes:
+            raise UsageError(
+                f"These examples have a class {y.max()}; the model tells classes 0 to {classes - 1}."
+            )
 
-    return millionths
+    def __call__(self, arrays: Arrays) -> int:
+        """The utility of weights."""
+        return self.of_outputs(self.outputs(arrays))
+
+    def outputs(self, arrays: Arrays) -> Logits:
+        """What a model of these weights says of every row: float64 [n, classes], perhaps not finite."""
+        return logits(self._module, arrays, self._inputs)
+
+    def of_outputs(self, outputs: Logits, step: int = 1) -> int:
+        """The utility of outputs of every row, or of every `step`-th."""
+        if not np.isfinite(outputs).all():
+            return WORST[self._kind]
+        return round(1e6 * _MEASURES[self._kind](outputs, self._y[::step]))
 
 
 def logits(module: nn.Module, arrays: Arrays, x: torch.Tensor) -> Logits:

@@ -180,8 +180,8 @@ def test_a_field_of_a_reference_that_was_made_up_is_named_with_its_blob(lied, bl
 
 def lifted(table, mask):
     """A table in which one coalition is worth more."""
-    values = scoring.decode_table(table)
-    return scoring.encode_table(values | {mask: values[mask] + 500_000})
+    values = scoring.decode_table(table).true
+    return scoring.encode_table(scoring.Table({**values, mask: values[mask] + 500_000}))
 
 
 OTHER_BLOBS = {
@@ -220,8 +220,8 @@ def test_a_utility_that_was_made_up_is_named_unless_it_is_within_the_tolerance(f
 
 def test_many_made_up_utilities_are_counted_and_not_listed(lied):
     def change(honest):
-        table = scoring.decode_table(honest.utilities)
-        return with_blob(honest, "utilities", scoring.encode_table(dict.fromkeys(table, 0)))
+        table = scoring.Table(dict.fromkeys(scoring.decode_table(honest.utilities).true, 0))
+        return with_blob(honest, "utilities", scoring.encode_table(table))
 
     texts = [text for text in lied(change) if text.startswith("round: utilities: ")]
     assert len(texts) == 4

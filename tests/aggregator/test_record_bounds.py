@@ -74,7 +74,7 @@ def test_weights_have_their_elements_and_a_header_of_at_most_8_mib(make_terms):
 
 @pytest.mark.parametrize("sites", [2, 5, 10])
 def test_a_table_of_the_largest_game_and_the_worst_utilities_is_allowed(make_terms, sites):
-    table = dict.fromkeys(range(2**sites), -100 * MILLION)
+    table = scoring.Table(dict.fromkeys(range(2**sites), -100 * MILLION))
     assert len(scoring.encode_table(table)) in Sizes.of(make_terms(budget=2**sites)).utilities
 
 

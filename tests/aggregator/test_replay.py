@@ -47,6 +47,8 @@ def not_installed(*_):
         {"scoring": "shapley"},
         {"scoring": "shapley", "guard": "positive"},
         {"scoring": "equal", "guard": "best"},
+        {"scoring": "leave_one_out", "guard": "positive"},
+        {"scoring": "gtg", "guard": "best", "budget": 8},
         {"scoring": "shapley", "minimum_gain": 10**9},
         {"settle_delay": 0},
     ],
@@ -328,6 +330,9 @@ def test_the_aggregator_keeps_the_receipts_that_it_read(federation):
         def put(self, stream):
             put.append(stream.read())
             return store.put(io.BytesIO(put[-1]))
+
+        def keep(self, cid):
+            store.keep(cid)
 
         def open(self, cid, limit):
             return store.open(cid, limit)

@@ -45,8 +45,8 @@ def test_the_truth_has_no_mismatch(lie):
 # --- utilities
 
 
-def with_table(decision, table):
-    return with_blob(decision, "utilities", scoring.encode_table(table))
+def with_table(decision, utilities):
+    return with_blob(decision, "utilities", scoring.encode_table(scoring.Table(utilities)))
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,8 @@ def with_table(decision, table):
     ids=["one missing", "empty", "one too many"],
 )
 def test_a_table_of_other_coalitions_is_named(lie, spoil, words):
-    assert named(lie(lambda honest: with_table(honest, spoil(scoring.decode_table(honest.utilities)))), words)
+    found = lie(lambda honest: with_table(honest, spoil(scoring.decode_table(honest.utilities).true)))
+    assert named(found, words)
 
 
 # --- the round itself

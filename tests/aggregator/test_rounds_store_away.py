@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
 import pytest
 
 from fl.errors import StoreUnavailable
 from fl.ledger.types import Stage
 from fl.store.memory import MemoryStore
-from fl.store.port import put_bytes
+from fl.store.port import put_bytes, read_bytes
 
 
 class Away(MemoryStore):
@@ -38,7 +40,7 @@ def test_nobody_is_judged_and_no_round_fails_because_the_aggregators_own_store_i
 
 
 class Joined(MemoryStore):
-    """The aggregator's own blocks, and behind them those of the sites."""
+    """The aggregator's own blocks, and behind them those of the sites, as an IPFS node has them."""
 
     def __init__(self, own, sites):
         super().__init__(own)
@@ -46,6 +48,9 @@ class Joined(MemoryStore):
 
     def _fetch(self, cid):
         return MemoryStore(self._own if cid.digest in self._own else self._sites)._fetch(cid)
+
+    def keep(self, cid):
+        put_bytes(MemoryStore(self._own), read_bytes(self, cid, limit=1 << 20))
 
 
 def test_after_a_close_a_verifier_needs_nothing_that_only_sites_store(federation):
@@ -73,6 +78,39 @@ def test_whoever_is_killed_right_after_the_close_has_kept_what_was_accepted(fede
         rounds.finish()
     assert federation.record().rounds[0].stage is Stage.PENDING
     assert all(package.update in own.values() for package in packages)
+
+
+class Noting(MemoryStore):
+    """Notes what is put."""
+
+    def __init__(self, blocks):
+        super().__init__(blocks)
+        self.taken = []
+
+    def put(self, stream):
+        self.taken.append(stream.read())
+        return super().put(BytesIO(self.taken[-1]))
+
+
+def test_what_was_accepted_is_kept_without_moving_it_again(federation):
+    packages = federation.begin()
+    store = Noting(federation.blocks)
+    assert federation.rounds(store=store).finish().closed
+    assert not [package for package in packages if package.update in store.taken]
+
+
+class Losing(MemoryStore):
+    """Has lost, by the time that it is to keep an update, what it has given of it."""
+
+    def keep(self, cid):
+        self._blocks.pop(cid.digest)
+        super().keep(cid)
+
+
+def test_what_the_store_has_lost_since_it_was_read_is_put_again(federation):
+    packages = federation.begin()
+    federation.rounds(store=Losing(federation.blocks)).finish()
+    assert all(package.update in federation.blocks.values() for package in packages)
 
 
 class Dying:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from profiles import effort
 
-from aggregator.scoring import decode_table, encode_table
+from aggregator.scoring import Table, decode_table, encode_table
 from fl import sealing
 from fl.errors import SealError
 
@@ -17,7 +17,7 @@ WHERE = sealing.additional_data(31337, "0x" + "12" * 20, 1, 3, "0x" + "34" * 20)
 UPDATE = sealing.seal_update(KEY, b"an update", WHERE)
 DETAILS = sealing.seal_details(KEY, b"some details", WHERE)
 OPENERS = [(sealing.open_update, UPDATE, b"an update"), (sealing.open_details, DETAILS, b"some details")]
-TABLE = encode_table({0: -700_000, 1: -650_000, 2: 0, 3: 2**60, 0x1F: 12})
+TABLE = encode_table(Table({0: -700_000, 1: -650_000, 2: 0, 3: 2**60, 0x1F: 12}, {1: 5, 0x1F: -3}))
 
 
 @pytest.mark.parametrize(("opened", "blob", "content"), OPENERS, ids=["update", "details"])

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from fl.documents import Model
 from fl.errors import UsageError
-from fl.learning.evaluation import MAX_LOG_LOSS, WORST, accuracy, auc, log_loss, metrics, utility
+from fl.learning.evaluation import MAX_LOG_LOSS, WORST, Utility, accuracy, auc, log_loss, metrics
 from fl.learning.models import build, initial_weights
 from fl.learning.state import read_state
 
@@ -93,44 +93,44 @@ def test_metrics_name_log_loss_accuracy_and_auc():
 def test_a_utility_is_the_metric_in_millionths_and_more_is_better():
     module = build(MODEL, 3, 2)
     found = metrics(module, WEIGHTS, X, Y)
-    assert utility(module, X, Y, "log_loss")(WEIGHTS) == round(-1e6 * found["log_loss"])
-    assert utility(module, X, Y, "accuracy")(WEIGHTS) == round(1e6 * found["accuracy"])
-    assert utility(module, X, Y, "auc")(WEIGHTS) == round(1e6 * found["auc"])
+    assert Utility(module, X, Y, "log_loss")(WEIGHTS) == round(-1e6 * found["log_loss"])
+    assert Utility(module, X, Y, "accuracy")(WEIGHTS) == round(1e6 * found["accuracy"])
+    assert Utility(module, X, Y, "auc")(WEIGHTS) == round(1e6 * found["auc"])
 
 
 @pytest.mark.parametrize("kind", list(WORST))
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 3e38])
 def test_weights_without_finite_outputs_have_the_worst_utility(kind, value):
     ruined = {name: np.full_like(array, value) for name, array in WEIGHTS.items()}
-    assert utility(build(MODEL, 3, 2), X, Y, kind)(ruined) == WORST[kind]
+    assert Utility(build(MODEL, 3, 2), X, Y, kind)(ruined) == WORST[kind]
 
 
 def test_finite_but_absurd_weights_are_cut_off_at_the_worst():
     absurd = {name: np.full_like(array, 1e9) for name, array in WEIGHTS.items()}
     absurd["output.bias"] = np.array([1e30, -1e30], np.float32)
-    value = utility(build(MODEL, 3, 2), X, np.ones(30, np.int64), "log_loss")(absurd)
+    value = Utility(build(MODEL, 3, 2), X, np.ones(30, np.int64), "log_loss")(absurd)
     assert value == WORST["log_loss"]
 
 
 def test_float64_weights_are_measured_like_their_float32_values():
-    measure = utility(build(MODEL, 3, 2), X, Y, "log_loss")
+    measure = Utility(build(MODEL, 3, 2), X, Y, "log_loss")
     assert measure({name: array.astype(np.float64) for name, array in WEIGHTS.items()}) == measure(WEIGHTS)
 
 
 def test_examples_of_a_class_that_the_model_does_not_have_are_refused_at_once():
     with pytest.raises(UsageError, match="class 2; the model tells classes 0 to 1"):
-        utility(build(MODEL, 3, 2), X, Y * 2, "auc")
+        Utility(build(MODEL, 3, 2), X, Y * 2, "auc")
 
 
 def test_a_utility_leaves_the_module_that_it_was_made_from_alone():
     module = build(MODEL, 3, 2)
     before = read_state(module)
-    utility(module, X, Y, "log_loss")(WEIGHTS)
+    Utility(module, X, Y, "log_loss")(WEIGHTS)
     assert all(np.array_equal(array, before[name]) for name, array in read_state(module).items())
 
 
 def test_one_utility_does_not_remember_the_last_weights():
-    measure = utility(build(MODEL, 3, 2), X, Y, "log_loss")
+    measure = Utility(build(MODEL, 3, 2), X, Y, "log_loss")
     first = measure(WEIGHTS)
     assert measure({name: array + 1 for name, array in WEIGHTS.items()}) != first
     assert measure(WEIGHTS) == first

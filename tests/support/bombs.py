@@ -52,7 +52,7 @@ def entries(count: int, **fields) -> bytes:
 
 
 def table(*lines: bytes) -> bytes:
-    return b"\n".join((b"fedledger utilities 1", *lines, b""))
+    return b"\n".join((b"fedledger utilities 2", *lines, b""))
 
 
 def read(root: bytes, blocks: dict[bytes, bytes]) -> Callable[[], object]:
