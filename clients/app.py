@@ -1,7 +1,8 @@
 """The ClientApp of the presets: trains the model that the terms name on the site's own rows.
 
 A normal Flower app. What makes it a site is the mod, and what it needs beside arrays and config stands in the
-node's configuration (`data`: its rows) and in the context's state (the terms, left there by the mod).
+node's configuration (`data`: its rows; `model`: the model's function where it is somebody's own) and in the
+context's state (the terms, left there by the mod).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from fl.canonical import Setting
 from fl.documents import Data, Terms
 from fl.errors import UsageError
 from fl.examples import Examples, decode_examples
-from fl.learning.models import build
+from fl.learning.models import build, name_own
 from fl.learning.training import Training, train
 from fl.messages import EXAMPLES, SERVER_ROUND
 from fl.weights import Arrays
@@ -54,7 +55,10 @@ def _trained(arrays: Arrays, settings: Training, context: Context) -> tuple[Arra
     terms = Terms.decode(cast(bytes, state["terms"]))
     if terms.model is None or terms.data is None:
         raise UsageError("The terms name no model or describe no rows, so this app cannot train.")
-    rows = read_rows(Path(text(complete(context.node_config), "data")), terms.data)
+    config = complete(context.node_config)
+    rows = read_rows(Path(text(config, "data")), terms.data)
+    if "model" in config:  # said by the node's owner; terms may name it, and no more than that
+        name_own(text(config, "model"), terms.model.builder)
     module = build(terms.model, rows.x.shape[1], len(terms.data.classes))
     seed = _seed(context, cast(int, state["round"]))
     trained, metrics = train(module, arrays, rows.x, rows.y, settings, seed)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,17 @@ def encode(frame: pd.DataFrame, data: Data) -> Examples:
         raise UsageError("There are no rows in this data.")
     for name in (*(column.name for column in data.columns), data.label):
         require_column(frame, name)
-    parts = [_encode_column(frame[column.name], column) for column in data.columns]
-    return Examples(np.concatenate(parts, axis=1), _encode_label(frame[data.label], data))
+    return Examples(_encode_columns(frame, data), _encode_label(frame[data.label], data))
+
+
+def _encode_columns(frame: pd.DataFrame, data: Data) -> FloatArray:
+    """One column after the other: many rows of many columns exist twice only where they must."""
+    x, place = np.empty((len(frame), inputs(data)), np.float32), 0
+    for column in data.columns:
+        width = _width(column)
+        x[:, place : place + width] = _encode_column(frame[column.name], column)
+        place += width
+    return x
 
 
 def _encode_column(cells: pd.Series[Any], column: Column) -> FloatArray:
@@ -103,6 +113,8 @@ def as_numbers(cells: pd.Series[Any]) -> Numbers:
 
 def are_booleans(cells: pd.Series[Any]) -> bool:
     """Whether every cell is True or False; 0 and 1 are numbers."""
+    if cells.dtype.kind in "iuf":
+        return False
     return bool(as_text(cells).str.lower().isin(list(_BOOLEANS)).all())
 
 
@@ -135,13 +147,24 @@ def read_csv(path: Path, label: str) -> pd.DataFrame:
     missing values.
     """
     table = _read_table(path)
-    names = _column_names(table.iloc[0], path)
+    names = _column_names(table.iloc[0], str(path))
     frame = table.iloc[1:].reset_index(drop=True).set_axis(names, axis=1)
     if frame.empty:
         raise UsageError(f"{path} has a header, but no rows.")
     require_column(frame, label)
-    _refuse_missing(frame, path)
+    _refuse_missing(frame, str(path))
     return frame
+
+
+def check_table(frame: pd.DataFrame, source: str) -> None:
+    """Demand of a table what `read_csv` does: rows, columns with a name of their own, no missing values.
+
+    Raises UsageError; `source` is what the table is called in it.
+    """
+    if frame.empty:
+        raise UsageError(f"There are no rows in {source}.")
+    _column_names(frame.columns, source)
+    _refuse_missing(frame, source)
 
 
 def _read_table(path: Path) -> pd.DataFrame:
@@ -166,25 +189,28 @@ def _read_table(path: Path) -> pd.DataFrame:
     return table
 
 
-def _column_names(header: pd.Series[Any], path: Path) -> list[str]:
+def _column_names(header: Iterable[Any], source: str) -> list[str]:
+    names = []
     for place, name in enumerate(header, start=1):
         if not isinstance(name, str) or not name.strip():
             hint = "The first line names every column. Leave a column out that only numbers the rows."
-            raise UsageError(f"Column {place} of {path} has no name.", hint)
-    names = [name.strip() for name in header]
-    twice = sorted({name for name in names if names.count(name) > 1})
+            raise UsageError(f"Column {place} of {source} has no name.", hint)
+        names.append(name.strip())
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
-        raise UsageError(f"{path} has more than one column called {', '.join(twice)}.", "Rename all but one.")
+        raise UsageError(
+            f"{source} has more than one column called {', '.join(twice)}.", "Rename all but one."
+        )
     return names
 
 
-def _refuse_missing(frame: pd.DataFrame, path: Path) -> None:
+def _refuse_missing(frame: pd.DataFrame, source: str) -> None:
     missing = frame.isna()
     counts = missing.sum()
     columns = [f"{name} ({count})" for name, count in counts[counts > 0].items()]
     if columns:
         rows = rows_named(np.flatnonzero(missing.any(axis=1).to_numpy()))
         raise UsageError(
-            f"{path} has missing values, in {rows}; by column: {', '.join(columns)}.",
+            f"{source} has missing values, in {rows}; by column: {', '.join(columns)}.",
             f"Fill them in or leave those rows out. {ROWS_HINT}",
         )

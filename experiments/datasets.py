@@ -1,4 +1,4 @@
-"""Data sets for experiments: loaded, split in three, and described as terms describe them.
+"""Data sets for experiments: split in three, and described as terms describe them.
 
 The three parts are for training (later divided among the sites), for scoring (public validation), and for the
 test accuracy that is reported, which neither training nor scoring has seen.
@@ -7,26 +7,23 @@ test accuracy that is reported, which neither training nor scoring has seen.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from pydantic import TypeAdapter, ValidationError
-from sklearn.datasets import load_breast_cancer
 
 from clients.data import (
     ROWS_HINT,
     are_booleans,
     as_numbers,
     as_text,
-    read_csv,
     require_column,
     rows_named,
 )
-from experiments.config import BREAST_CANCER
-from fl.canonical import tag_float
+from experiments.learning_config import DataConfig
+from experiments.sources import Dataset
+from fl.canonical import MAX_DOCUMENT_BYTES, dump, tag_float
 from fl.documents import Column, Data
 from fl.errors import UsageError
 from fl.fields import DataName
@@ -36,62 +33,38 @@ Rows = np.ndarray[Any, np.dtype[np.intp]]
 
 MAX_CATEGORIES = 64
 MAX_CLASSES = 100
+MAX_BYTES = MAX_DOCUMENT_BYTES - 32 * 1024
+"""How much of the terms may describe the data: the rest has to fit in too."""
 
 _NAME: TypeAdapter[str] = TypeAdapter(DataName)
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """Rows with their label column, before any of them became numbers."""
-
-    name: str
-    frame: pd.DataFrame
-    label: str
-
-
-# --- load
-
-
-def load(source: str | Path, label: str | None = None) -> Dataset:
-    """Load `breast_cancer` (569 rows, real, bundled with scikit-learn) or a CSV file with its label column.
-
-    Raises UsageError for a label that is not named, and as `clients.data.read_csv` does.
-    """
-    if str(source) == BREAST_CANCER:
-        return _breast_cancer(label)
-    if label is None:
-        raise UsageError(f"Which column of {source} is to be predicted?", "Name it as the label.")
-    path = Path(source)
-    return Dataset(name=path.stem, frame=read_csv(path, label), label=label)
-
-
-def _breast_cancer(label: str | None) -> Dataset:
-    """Wolberg, Mangasarian, Street and Street (1993), UCI Machine Learning Repository."""
-    bunch = load_breast_cancer(as_frame=True)
-    frame = bunch.data.assign(diagnosis=[str(bunch.target_names[number]) for number in bunch.target])
-    require_column(frame, label or "diagnosis")
-    return Dataset(name=BREAST_CANCER, frame=frame, label=label or "diagnosis")
 
 
 # --- describe
 
 
-def describe(frame: pd.DataFrame, label: str, validation_rows: Rows) -> Data:
+def describe(frame: pd.DataFrame, label: str, validation_rows: Rows, config: DataConfig) -> Data:
     """Say what a row looks like, as the terms will.
 
-    Centre (mean) and scale (standard deviation) of numbers come from the public validation rows only, so that
-    nothing of the training data leaks and every site uses the same. Categories and classes are those of all
-    rows: they are the code book that institutions agree on beforehand, not a measurement, and one left out
-    would be all zeros at every site. Raises UsageError: one class only, over 100 classes, a text column of
-    over 64 categories, a stray text among numbers, names that a document cannot hold, no input column.
+    Centre and scale of numbers are those of the configuration; where it has none, mean and standard deviation
+    of the public validation rows only, so that nothing of the training data leaks and every site uses the
+    same. Categories and classes are those of all rows: they are the code book that institutions agree on
+    beforehand, not a measurement, and one left out would be all zeros at every site.
+    Raises UsageError: one class only, over 100 classes, a text column of over 64 categories, a stray text
+    among numbers, names that a document cannot hold, no input column, more columns than terms can hold.
     """
-    require_column(frame, label)
-    classes = _classes(frame[label])
-    names = [str(name) for name in frame.columns if name != label]
+    for name in (label, *config.categories, *config.leave_out):
+        require_column(frame, name)
+    names = [str(name) for name in frame.columns if name not in (label, *config.leave_out)]
     if not names:
         raise UsageError(f"Besides its label {label!r}, this data has no column to predict from.")
-    columns = tuple(_describe_column(frame[name], name, validation_rows) for name in names)
-    return Data(label=_checked(label, "column"), classes=classes, columns=columns)
+    columns = tuple(_describe_column(frame[name], name, validation_rows, config) for name in names)
+    data = Data(label=_checked(label, "column"), classes=_classes(frame[label]), columns=columns)
+    if len(dump(data.model_dump(mode="json"))) > MAX_BYTES:
+        raise UsageError(
+            f"{len(names):,} columns are more than terms can describe: a document has at most 256 KiB.",
+            "Leave some out, or make images smaller.",
+        )
+    return data
 
 
 def _classes(cells: pd.Series[Any]) -> tuple[str, ...]:
@@ -109,18 +82,19 @@ def _classes(cells: pd.Series[Any]) -> tuple[str, ...]:
     return _all_checked(names, f"class of {cells.name!r}")
 
 
-def _describe_column(cells: pd.Series[Any], name: str, validation_rows: Rows) -> Column:
+def _describe_column(cells: pd.Series[Any], name: str, validation_rows: Rows, config: DataConfig) -> Column:
     checked = _checked(name, "column")
-    if are_booleans(cells):
+    if are_booleans(cells) and name not in config.categories:
         return Column(name=checked, kind="boolean")
     numbers = as_numbers(cells)
     texts = np.flatnonzero(np.isnan(numbers))
-    if texts.size:
-        _refuse_stray_text(cells, name, texts)
-        _refuse_ornate_numbers(cells.iloc[texts], name)
+    if texts.size or name in config.categories:
+        if name not in config.categories:
+            _refuse_stray_text(cells, name, texts)
+            _refuse_ornate_numbers(cells.iloc[texts], name)
         return Column(name=checked, kind="category", categories=_categories(cells, name))
     _refuse_infinite(numbers, cells, name)
-    center, scale = _measure(numbers[validation_rows], name)
+    center, scale = _center_and_scale(numbers[validation_rows], name, config)
     return Column(name=checked, kind="number", center=tag_float(center), scale=tag_float(scale))
 
 
@@ -160,7 +134,16 @@ def _refuse_ornate_numbers(texts: pd.Series[Any], name: str) -> None:
         )
 
 
-def _measure(numbers: np.ndarray[Any, np.dtype[np.float64]], name: str) -> tuple[float, float]:
+def _center_and_scale(
+    numbers: np.ndarray[Any, np.dtype[np.float64]], name: str, config: DataConfig
+) -> tuple[float, float]:
+    if config.scale is not None:
+        return config.center, config.scale
+    if not numbers.size:
+        raise UsageError(
+            f"Without validation rows, nothing says how large the numbers of column {name!r} usually are.",
+            "Set data.scale (and data.center) for all columns, or data.validation above 0.",
+        )
     with np.errstate(all="ignore"):
         center, scale = float(np.mean(numbers)), float(np.std(numbers))
     if not np.isfinite([center, scale]).all():
@@ -206,14 +189,16 @@ class Split(NamedTuple):
 def split(dataset: Dataset, seed: int, test: float = 0.2, validation: float = 0.2) -> Split:
     """Divide the rows, class by class, so that every part has every class in about the same proportion.
 
-    Raises UsageError for parts that are no fractions, for classes that `describe` would refuse, and for a
-    class with fewer than three rows.
+    A fraction of 0 leaves its part empty; rows to test on are then the data set's own.
+    Raises UsageError for parts that are no fractions, for no rows to test on, for classes that `describe`
+    would refuse, and for a class with fewer rows than parts.
     """
-    if not (0 < test < 1 and 0 < validation < 1 and test + validation < 1):
+    if not (0 <= test < 1 and 0 <= validation < 1 and test + validation < 1):
         raise UsageError(
             f"A test part of {test} and a validation part of {validation} do not leave a training part.",
             "Both lie between 0 and 1, and so does their sum.",
         )
+    _demand_one_test_part(dataset, test)
     labels = as_text(dataset.frame[dataset.label]).to_numpy(object)
     chance = np.random.default_rng(seed)
     names = _classes(dataset.frame[dataset.label])
@@ -222,16 +207,32 @@ def split(dataset: Dataset, seed: int, test: float = 0.2, validation: float = 0.
     return Split(train=trains, validation=validations, test=tests)
 
 
+def _demand_one_test_part(dataset: Dataset, test: float) -> None:
+    if dataset.test is None and not test:
+        raise UsageError(
+            "data.test = 0 means the data set's own test part, and this one has none.",
+            "Set data.test to the fraction of rows to test on, such as 0.2.",
+        )
+    if dataset.test is not None and test:
+        raise UsageError(
+            f"This data set has a test part of its own, and data.test = {test} asks for another.",
+            "Set data.test to 0.",
+        )
+
+
 def _split_class(
     labels: np.ndarray[Any, Any], name: str, chance: np.random.Generator, fractions: tuple[float, float]
 ) -> tuple[Rows, Rows, Rows]:
     rows = chance.permutation(np.flatnonzero(labels == name))
-    if len(rows) < 3:
+    least = [1 if fraction else 0 for fraction in fractions]
+    if len(rows) < 1 + sum(least):
         raise UsageError(
             f"Class {name!r} has {len(rows)} row(s); training, validation and test need one each.",
             "Leave its rows out, or join it with another class.",
         )
-    tests, validations = (max(1, round(len(rows) * fraction)) for fraction in fractions)
-    tests = min(tests, len(rows) - 2)
+    tests, validations = (
+        max(few, round(len(rows) * fraction)) for few, fraction in zip(least, fractions, strict=True)
+    )
+    tests = min(tests, len(rows) - 1 - least[1])
     validations = min(validations, len(rows) - tests - 1)
     return rows[:tests], rows[tests : tests + validations], rows[tests + validations :]

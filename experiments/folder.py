@@ -16,9 +16,11 @@ RESULTS = "results.json"
 MODEL = "model.safetensors"
 METRICS_PLOT = "metrics.png"
 REWARDS_PLOT = "rewards.png"
+PARTITION = "partition.csv"
+PARTITION_PLOT = "partition.png"
 _PART = ".part"  # what `fl.files` calls a file that is not whole yet
 _UNFINISHED = (f"*{_PART}", f"sites/*/outbox/**/*{_PART}", "store/partial/*")
-WRITTEN = (CONFIG, RESULTS, MODEL, METRICS_PLOT, REWARDS_PLOT)
+WRITTEN = (CONFIG, RESULTS, MODEL, METRICS_PLOT, REWARDS_PLOT, PARTITION_PLOT)
 
 
 @contextmanager
@@ -27,13 +29,19 @@ def new_folder(out: Path | None, name: str, seed: int) -> Iterator[Path]:
 
     Raises UsageError when `out` is in use or cannot be made.
     """
-    wanted = out or _free(Path("runs"), f"{name}-{seed}")
-    made = _make(wanted)
+    with made(out or free(Path("runs"), f"{name}-{seed}")) as folder:
+        yield folder
+
+
+@contextmanager
+def made(wanted: Path) -> Iterator[Path]:
+    """As `new_folder`, for this very folder."""
+    missing = _make(wanted)
     try:
         yield wanted
     finally:
         with suppress(OSError):  # not empty: the run has begun, and everything stays
-            for folder in made:
+            for folder in missing:
                 folder.rmdir()
 
 
@@ -84,7 +92,8 @@ def _hint() -> str:
     return f"There are: {', '.join(map(str, runs[:8]))}." if runs else "`fl run` starts a run."
 
 
-def _free(parent: Path, name: str) -> Path:
+def free(parent: Path, name: str) -> Path:
+    """The first folder of this name, or of this name and a number, that is not there."""
     numbered = (parent / (name if number == 1 else f"{name}-{number}") for number in count(1))
     return next(folder for folder in numbered if not folder.exists())
 

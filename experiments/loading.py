@@ -12,10 +12,13 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from experiments.config import BREAST_CANCER, RunConfig
+from experiments.arrays import train_file
+from experiments.config import RunConfig
+from experiments.learning_config import DataConfig
 from fl.errors import UsageError
 
 _BARE_TEXT = re.compile(r"[A-Za-z_./~][^\"'\[\]{}#=\n]*")
+_NEEDS = "needs"  # what a preset says in place of data.source
 _NEEDED = {
     "int_type": "a whole number is needed",
     "float_type": "a number is needed",
@@ -43,11 +46,15 @@ def load(source: str = "hospitals", overrides: Sequence[str] = (), flags: Flags 
     Raises UsageError with a sentence for whatever is not a possible run.
     """
     values = _read_file(Path(source)) if _is_path(source) else _read_preset(source)
+    needed = values.pop(_NEEDS, "") if not _is_path(source) else ""
     for key, value in (flags or {}).items():
         if value is not None:
             _put(values, key, value)
     for text in overrides:
         _put(values, *_parse(text))
+    if needed and "source" not in values["data"]:
+        raise UsageError(f"The preset {source} has no data of its own.", needed)
+    _open_folder(values)
     return _with_absolute_source(_validate(values), Path())
 
 
@@ -70,10 +77,15 @@ def presets() -> list[str]:
     return sorted(Path(entry.name).stem for entry in files("experiments").joinpath("presets").iterdir())
 
 
-def about_file(data: Path, label: str) -> dict[str, str]:
+def brings_data(source: str) -> bool:
+    """Whether a preset has rows of its own, so that other ones make another run of it."""
+    return not _is_path(source) and _NEEDS not in _read_preset(source)
+
+
+def about_file(data: Path, label: str | None) -> dict[str, str]:
     """Settings that say what a run over somebody's own file is, in place of a preset's."""
     name = re.sub(r"[^a-z0-9]+", "-", data.stem.lower()).strip("-")[:64].strip("-")
-    purpose = f"Learn to predict {label} from the rows of {data.name}."
+    purpose = f"Learn to predict {label or 'the class'} from the rows of {data.name}."
     return {"name": name or "data", "purpose": purpose, "site": "site"}
 
 
@@ -118,8 +130,17 @@ def _read_toml(file: Path) -> dict[str, Any]:
 
 
 def _absolute(source: str, folder: Path) -> str:
-    """A file's own relative paths start at that file; the built-in set has no path."""
-    return source if source == BREAST_CANCER else str((folder / Path(source).expanduser()).resolve())
+    """A file's own relative paths start at that file; what is installed or somebody's code has no path."""
+    is_file = DataConfig.model_construct(source=source).is_file
+    return str((folder / Path(source).expanduser()).resolve()) if is_file else source
+
+
+def _open_folder(values: dict[str, Any]) -> None:
+    """A folder of arrays means the file in it with the rows to train on."""
+    data = values.get("data")
+    source = data.get("source") if isinstance(data, dict) else None
+    if isinstance(source, str) and (folder := Path(source).expanduser()).is_dir():
+        values["data"]["source"] = str(train_file(folder))
 
 
 def _with_absolute_source(config: RunConfig, folder: Path) -> RunConfig:
@@ -128,7 +149,8 @@ def _with_absolute_source(config: RunConfig, folder: Path) -> RunConfig:
     source = _absolute(config.data.source, folder)
     if not Path(source).is_file():
         raise UsageError(
-            f"There is no data file {source}.", "Give a CSV file with a header line: --data FILE."
+            f"There is no data file {source}.",
+            "Give a CSV file with a header line, or an .npz file: --data FILE.",
         )
     return config.model_copy(update={"data": config.data.model_copy(update={"source": source})})
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from flwr.serverapp.strategy import Strategy
+
 from aggregator import rules
 from aggregator.founding.draft import stored, tensors
+from aggregator.own import load as load_own
 from clients.app import CODE
+from clients.data import inputs
 from experiments.config import RunConfig
+from experiments.learning_config import ModelConfig
 from experiments.parts import Parts
 from experiments.secrets import Secrets
 from fl import weights
@@ -13,8 +18,10 @@ from fl.canonical import Setting, encode_settings, tag_float
 from fl.code import installed_code
 from fl.documents import Limits, Metric, Model, Reference, Rule, Scoring, Terms
 from fl.examples import encode_examples
-from fl.learning.models import initial_weights
+from fl.learning import models
+from fl.own import is_own
 from fl.store.port import BlobStore, put_bytes
+from fl.weights import Arrays
 
 METRICS = (
     Metric(name="loss", low=tag_float(0.0), high=tag_float(100.0)),
@@ -24,22 +31,22 @@ METRICS = (
 
 
 def write_terms(config: RunConfig, parts: Parts, store: BlobStore) -> Terms:
-    """Store initial weights, the public validation set and the terms that name them."""
-    model = Model(builder=config.model.name, settings=encode_settings(_model_settings(config)))
-    arrays = initial_weights(
-        model, parts.validation.x.shape[1], len(parts.data.classes), Secrets(config.seed).number("weights")
-    )
+    """Store initial weights, the public validation set if there is one, and the terms that name them."""
+    model = model_of(config)
+    arrays = _initial(config, model, parts)
     terms = Terms(
         purpose=config.purpose,
         tensors=tensors(arrays),
         model=model,
         data=parts.data,
-        code=installed_code(*CODE.split(",")).hex(),
+        code=installed_code(*code_of(config).split(",")).hex(),
         weights=stored(store, weights.encode(arrays)),
         training=encode_settings(config.training.model_dump()),
         rule=rule_of(config),
         metrics=METRICS,
-        scoring=_scoring(config, stored(store, encode_examples(*parts.validation))),
+        scoring=_scoring(
+            config, stored(store, encode_examples(*parts.validation)) if parts.validation else None
+        ),
         guard=config.scoring.guard,
         limits=_limits(config),
         tolerance=config.scoring.tolerance,
@@ -56,18 +63,61 @@ def write_terms(config: RunConfig, parts: Parts, store: BlobStore) -> Terms:
     return terms
 
 
+def demand_learnable(config: RunConfig, parts: Parts) -> None:
+    """Raise UsageError for a model that cannot learn from these rows, or not by the run's rule."""
+    model = model_of(config)
+    models.demand_usable(model, inputs(parts.data), len(parts.data.classes))
+    drawn = tensors(_initial(config, model, parts))
+    rules.demand_suitable(rule_of(config), drawn, METRICS, own_strategy(config))
+
+
+def _initial(config: RunConfig, model: Model, parts: Parts) -> Arrays:
+    seed = Secrets(config.seed).number("weights")
+    return models.initial_weights(model, inputs(parts.data), len(parts.data.classes), seed)
+
+
 def rule_of(config: RunConfig) -> Rule:
     """The rule as terms name it, every argument with it. Raises UsageError when no round could work by it."""
-    rule = rules.complete(config.rule.name, config.rule.arguments)
-    rules.demand_suitable(rule, (), METRICS)  # every model here has floats only
+    own = own_strategy(config)
+    rule = rules.describe(own) if own else rules.complete(config.rule.name, config.rule.arguments)
+    rules.demand_suitable(rule, (), METRICS, own)
     return rule
 
 
-def _model_settings(config: RunConfig) -> dict[str, Setting]:
-    return {"hidden": config.model.hidden} if config.model.name == "mlp" else {}
+def own_strategy(config: RunConfig) -> Strategy | None:
+    """The strategy that a person named as `module:attribute`; None for one of Flower's."""
+    return load_own(config.rule.name) if is_own(config.rule.name) else None
 
 
-def _scoring(config: RunConfig, validation: Reference) -> Scoring:
+def model_of(config: RunConfig) -> Model:
+    """The model as terms name it; a function of somebody's own is made available under its name.
+
+    Raises UsageError when there is no such function.
+    """
+    if is_own(config.model.name):
+        models.name_own(config.model.name)
+    return Model(builder=config.model.name, settings=encode_settings(_model_settings(config.model)))
+
+
+def code_of(config: RunConfig) -> str:
+    """The code that trains, as a node's configuration names it: ours, and the model's if it is one's own."""
+    if not is_own(config.model.name):
+        return CODE
+    package = config.model.name.partition(":")[0].partition(".")[0]
+    return f"{CODE},{package}"
+
+
+def _model_settings(model: ModelConfig) -> dict[str, Setting]:
+    if is_own(model.name):
+        return dict(model.settings)
+    names = {"logistic": (), "mlp": ("hidden", "dropout"), "cnn": _CNN}[model.name]
+    return {name: getattr(model, name) for name in names}
+
+
+_CNN = ("image", "channels", "kernel", "hidden", "dropout")
+
+
+def _scoring(config: RunConfig, validation: Reference | None) -> Scoring:
     chosen = config.scoring
     return Scoring(rule=chosen.rule, utility=chosen.utility, budget=chosen.budget, validation=validation)
 

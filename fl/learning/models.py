@@ -1,43 +1,58 @@
 """Models by name: terms say which builder and which settings; a document never brings code.
 
-A new model is one function with `@builder("name")`: it gets its settings, the number of inputs and that of
-classes, and returns a module from float32 [n, inputs] to logits [n, classes].
+A new model is one function: it gets its settings, the number of inputs and that of classes, and returns a
+module from float32 [n, inputs] to logits [n, classes]. One that ships with us has `@builder("name")` in
+`fl.learning.architectures`; one of a person's own is named `module:attribute` by that person (`name_own`).
 """
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from itertools import pairwise
+from collections.abc import Mapping
+from contextlib import nullcontext
+from typing import cast
 
 import torch
 from torch import nn
 
+from fl import own
 from fl.canonical import Setting, decode_settings
 from fl.documents import Model
 from fl.errors import UsageError
-from fl.learning.state import read_state
+from fl.learning import architectures
+from fl.learning.architectures import Builder
+from fl.learning.state import read_state, seeded
 from fl.weights import Arrays
 
-Builder = Callable[[Mapping[str, Setting], int, int], nn.Module]
-
-MAX_LAYERS = 16
-MAX_WIDTH = 4096
-
-_BUILDERS: dict[str, Builder] = {}
-_RANDOMNESS = threading.Lock()
+OWN_HINT = "Name a function (settings, inputs, classes) that returns a torch module: module:function."
 
 
-def builder(name: str) -> Callable[[Builder], Builder]:
-    """Make a function available to terms under `name`."""
+def name_own(name: str, called: str | None = None) -> None:
+    """Make the function `module:attribute` available to terms that call it so, or `called`.
 
-    def register(function: Builder) -> Builder:
-        _BUILDERS[name] = function
-        return function
+    Runs the module's code, so `name` must be what somebody typed, never what a document says. Raises
+    UsageError when there is no such function, and for a `called` that is an installed model's.
+    """
+    if called and not own.is_own(called):
+        raise UsageError(f"The model is the installed {called!r}, and {name} cannot take its place.")
+    found = own.find(name, "a model", OWN_HINT)
+    if not callable(found):
+        raise UsageError(f"{name} is no function, but {type(found).__name__}.", OWN_HINT)
+    architectures.BUILDERS[called or name] = _guarded(name, cast(Builder, found))
 
-    return register
+
+def _guarded(name: str, function: Builder) -> Builder:
+    """Somebody else's function, whose mistakes become sentences."""
+
+    def build_own(settings: Mapping[str, Setting], inputs: int, classes: int) -> nn.Module:
+        try:
+            module = function(settings, inputs, classes)
+        except (Exception, SystemExit) as error:  # somebody else's code may raise anything
+            raise UsageError(f"The model {name} cannot be built: {own.said(error)}", OWN_HINT) from error
+        if not isinstance(module, nn.Module):
+            raise UsageError(f"{name} returns no torch module, but {type(module).__name__}.", OWN_HINT)
+        return module
+
+    return build_own
 
 
 def build(model: Model, inputs: int, classes: int) -> nn.Module:
@@ -49,11 +64,11 @@ def build(model: Model, inputs: int, classes: int) -> nn.Module:
 
 
 def shapes(model: Model, inputs: int, classes: int) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of a model's state, in order, at no cost: nothing is allocated for its numbers.
+    """Names and shapes of a model's state, in order. Raises UsageError as `build` does.
 
-    Raises UsageError as `build` does.
+    It costs nothing: no numbers are allocated, except by a person's own function, which may work with them.
     """
-    with torch.device("meta"):
+    with nullcontext() if own.is_own(model.builder) else torch.device("meta"):
         module = build(model, inputs, classes)
     return {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
 
@@ -63,57 +78,42 @@ def initial_weights(model: Model, inputs: int, classes: int, seed: int) -> Array
     return read_state(_build(model, inputs, classes, seed))
 
 
-def _build(model: Model, inputs: int, classes: int, seed: int) -> nn.Module:
-    found = _BUILDERS.get(model.builder)
-    if found is None:
+def demand_usable(model: Model, inputs: int, classes: int) -> None:
+    """Try a model on two rows of zeros. Raises UsageError unless it gives float32 logits [2, classes]."""
+    module = build(model, inputs, classes).eval()
+    if not module.state_dict():
+        raise UsageError(f"The model {model.builder} has nothing to train.")
+    try:
+        with torch.inference_mode():
+            found = _shape(module(torch.zeros(2, inputs)))
+    except Exception as error:  # somebody else's code may raise anything
+        sentence = f"The model {model.builder} cannot be used on rows of {inputs} numbers: {own.said(error)}"
+        raise UsageError(sentence, OWN_HINT) from error
+    if found != (expected := f"float32 {(2, classes)}"):
         raise UsageError(
-            f"There is no model {model.builder!r}.", f"There are: {', '.join(sorted(_BUILDERS))}."
+            f"The model {model.builder} makes {found} of two rows, and {expected} is needed: a logit a class."
         )
-    with _seeded(seed):
+
+
+def _shape(found: object) -> str:
+    if not isinstance(found, torch.Tensor):
+        return type(found).__name__
+    return f"{found.dtype} {tuple(found.shape)}".removeprefix("torch.")
+
+
+def _build(model: Model, inputs: int, classes: int, seed: int) -> nn.Module:
+    found = architectures.BUILDERS.get(model.builder)
+    if found is None:
+        raise _unknown(model.builder)
+    with seeded(seed):  # layers draw from torch's global generator
         return found(decode_settings(model.settings), inputs, classes)
 
 
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Layers draw from torch's global generator: seed it, then put it back, one thread at a time."""
-    with _RANDOMNESS, torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        yield
-
-
-@builder("logistic")
-def logistic(settings: Mapping[str, Setting], inputs: int, classes: int) -> nn.Module:
-    """Multinomial logistic regression; no settings."""
-    _only(settings)
-    return nn.Sequential(OrderedDict(output=nn.Linear(inputs, classes)))
-
-
-@builder("mlp")
-def mlp(settings: Mapping[str, Setting], inputs: int, classes: int) -> nn.Module:
-    """A multi-layer perceptron with ReLU; `hidden` lists the widths of its hidden layers."""
-    _only(settings, "hidden")
-    widths = (inputs, *_widths(settings.get("hidden")))
-    layers: OrderedDict[str, nn.Module] = OrderedDict()
-    for number, (fan_in, fan_out) in enumerate(pairwise(widths), start=1):
-        layers[f"hidden{number}"] = nn.Linear(fan_in, fan_out)
-        layers[f"relu{number}"] = nn.ReLU()
-    layers["output"] = nn.Linear(widths[-1], classes)
-    return nn.Sequential(layers)
-
-
-def _only(settings: Mapping[str, Setting], *known: str) -> None:
-    for name in settings:
-        if name not in known:
-            allowed = f"Its settings are: {', '.join(known)}." if known else "It has no settings."
-            raise UsageError(f"This model has no setting {name!r}.", allowed)
-
-
-def _widths(value: Setting | None) -> tuple[int, ...]:
-    widths = value if isinstance(value, tuple) else ()
-    good = tuple(width for width in widths if type(width) is int and 1 <= width <= MAX_WIDTH)
-    if not 1 <= len(widths) <= MAX_LAYERS or len(good) != len(widths):
-        raise UsageError(
-            f"The setting 'hidden' of an mlp is {value!r}.",
-            f"It lists 1 to {MAX_LAYERS} widths between 1 and {MAX_WIDTH}, such as [32, 16].",
+def _unknown(name: str) -> UsageError:
+    if own.is_own(name):
+        return UsageError(
+            f"The model {name} is somebody's own, and is not at hand.",
+            "To verify with it, pass --model module:function.",
         )
-    return good
+    known = ", ".join(sorted(known for known in architectures.BUILDERS if not own.is_own(known)))
+    return UsageError(f"There is no model {name!r}.", f"There are: {known}.")

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 from torch import nn
 
 from fl.errors import WeightsError
 from fl.weights import Arrays
+
+_RANDOMNESS = threading.RLock()
 
 
 def read_state(module: nn.Module) -> Arrays:
@@ -39,3 +45,14 @@ def one_thread() -> None:
     Anything in the process may change the setting, so whoever trains or measures asks for it again.
     """
     torch.set_num_threads(1)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Draw from torch's global generator as `seed` (below 2^63) says, and leave it as it was found.
+
+    Layers draw from it when they are made, and dropout whenever it is trained. One thread at a time.
+    """
+    with _RANDOMNESS, torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield

@@ -13,7 +13,7 @@ from fl.canonical import Setting
 from fl.errors import UsageError
 from fl.examples import FloatArray, IntArray
 from fl.learning.evaluation import metrics
-from fl.learning.state import load_state, one_thread, read_state
+from fl.learning.state import load_state, one_thread, read_state, seeded
 from fl.weights import Arrays
 
 
@@ -59,14 +59,16 @@ def train(
     """Train from `arrays` on x float32 [n, d], y int64 [n]; return new arrays and metrics on the same rows.
 
     The metrics are `loss` (nats, at most 100) and `accuracy` after training. The module is left with the new
-    weights. `seed` (below 2^63) draws the batches; torch's global generator is left alone.
+    weights. `seed` (below 2^63) draws the batches, and what dropout leaves out; torch's global generator is
+    left as it was found.
     Raises UsageError without rows, WeightsError when the arrays are not the module's.
     """
     if len(y) == 0:
         raise UsageError("There are no rows to train on.")
     one_thread()
     load_state(module, arrays)
-    _descend(module, torch.tensor(x), torch.tensor(y), settings, seed)
+    with seeded(seed ^ 1):  # for what the model itself draws: another stream than that of the batches
+        _descend(module, torch.tensor(x), torch.tensor(y), settings, seed)
     trained = read_state(module)
     measured = metrics(module, trained, x, y)
     return trained, {"loss": measured["log_loss"], "accuracy": measured["accuracy"]}

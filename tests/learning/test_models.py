@@ -8,15 +8,21 @@ import torch
 from fl.canonical import encode_settings
 from fl.documents import Model
 from fl.errors import UsageError, WeightsError
-from fl.learning.models import build, builder, initial_weights
+from fl.learning.architectures import builder
+from fl.learning.models import build, demand_usable, initial_weights, name_own, shapes
 from fl.learning.state import load_state, read_state
 from fl.weights import encode
 
 LOGISTIC = Model(builder="logistic", settings={})
 
 
-def mlp(*hidden):
-    return Model(builder="mlp", settings=encode_settings({"hidden": hidden}))
+def mlp(*hidden, **more):
+    return Model(builder="mlp", settings=encode_settings({"hidden": hidden, **more}))
+
+
+def cnn(**changes):
+    settings = {"image": (1, 5, 4), "channels": (3, 2), "kernel": 3, "hidden": (6,)}
+    return Model(builder="cnn", settings=encode_settings(settings | changes))
 
 
 def test_logistic_regression_is_one_layer_of_logits():
@@ -60,7 +66,7 @@ def test_building_leaves_the_global_generator_alone():
 
 
 def test_a_new_model_is_one_function_and_threads_that_build_it_at_once_do_not_mix(monkeypatch):
-    monkeypatch.setattr("fl.learning.models._BUILDERS", {})
+    monkeypatch.setattr("fl.learning.architectures.BUILDERS", {})
 
     @builder("slow")
     def slow(settings, inputs, classes):
@@ -80,7 +86,7 @@ def test_a_new_model_is_one_function_and_threads_that_build_it_at_once_do_not_mi
 def test_an_unknown_builder_is_refused_with_those_there_are():
     with pytest.raises(UsageError, match="'transformer'") as refusal:
         build(Model(builder="transformer", settings={}), 3, 2)
-    assert refusal.value.hint == "There are: logistic, mlp."
+    assert refusal.value.hint == "There are: cnn, logistic, mlp."
 
 
 @pytest.mark.parametrize("hidden", [None, 8, "8", (), (0,), (-1,), (8.0,), (True,), (5000,), (1,) * 17])
@@ -96,6 +102,127 @@ def test_absurd_widths_are_refused(hidden):
 def test_an_unknown_setting_is_refused(name, settings):
     with pytest.raises(UsageError, match="no setting"):
         build(Model(builder=name, settings=settings), 3, 2)
+
+
+def test_an_mlp_drops_so_much_of_its_hidden_layers_in_training_only():
+    module, x = build(mlp(1000, dropout=0.25), 3, 2), torch.ones(1, 3)
+    hidden = module[:3]
+    assert torch.count_nonzero(hidden.train()(x)) < 0.9 * torch.count_nonzero(hidden.eval()(x))
+    assert [type(layer).__name__ for layer in module] == ["Linear", "ReLU", "Dropout", "Linear"]
+
+
+def test_a_cnn_sees_a_row_as_an_image_and_halves_it_after_each_convolution():
+    weights = initial_weights(cnn(), 20, 4, seed=1)
+    assert {name: array.shape for name, array in weights.items() if array.ndim > 1} == {
+        "convolution1.weight": (3, 1, 3, 3),
+        "convolution2.weight": (2, 3, 3, 3),
+        "dense.hidden1.weight": (6, 2 * 2 * 1),  # 5 x 4, 3 x 2, 2 x 1
+        "dense.output.weight": (4, 6),
+    }
+    assert build(cnn(), 20, 4)(torch.zeros(7, 20)).shape == (7, 4)
+
+
+def test_the_channels_of_an_image_come_first_in_a_row():
+    module = build(cnn(image=(2, 5, 2)), 20, 4)
+    assert torch.equal(module.image(torch.arange(20.0)[None])[0, 1, 0], torch.tensor([10.0, 11.0]))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"image": (5, 4)},
+        {"image": (1, 5, 0)},
+        {"image": (1, 1000, 1)},
+        {"image": "1x5x4"},
+        {"channels": ()},
+        {"channels": (1,) * 5},
+        {"channels": (300,)},
+        {"kernel": 2},
+        {"kernel": 9},
+        {"kernel": 3.0},
+        {"dropout": 1.0},
+        {"dropout": True},
+        {"dropout": "half"},
+    ],
+)
+def test_absurd_settings_of_a_cnn_are_refused_by_name(changes):
+    with pytest.raises(UsageError, match=f"{next(iter(changes))!r}"):
+        build(cnn(**changes), 20, 2)
+
+
+def test_an_image_of_another_size_than_a_row_is_refused_with_both():
+    with pytest.raises(UsageError, match="Images of 1 x 5 x 4 are 20 numbers, and a row has 21"):
+        build(cnn(), 21, 2)
+
+
+# --- a person's own
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """Writes somebody's file into the working folder; the name of its function `make` in there."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("fl.learning.architectures.BUILDERS", {})
+
+    def write(body):
+        module = f"their_models_{abs(hash(body))}"
+        (tmp_path / f"{module}.py").write_text(
+            f"import torch\ndef make(settings, inputs, classes):\n{body}\n"
+        )
+        return f"{module}:make"
+
+    return write
+
+
+def test_a_model_of_ones_own_is_built_by_the_name_that_was_typed(own):
+    name = own("    return torch.nn.Linear(inputs, classes, bias=settings['bias'])")
+    name_own(name)
+    model = Model(builder=name, settings={"bias": False})
+    assert shapes(model, 4, 3) == {"weight": (3, 4)}
+    demand_usable(model, 4, 3)
+
+
+def test_a_model_that_a_document_names_and_nobody_typed_is_not_looked_for(own, tmp_path):
+    name = own("    return torch.nn.Linear(inputs, classes)")
+    (tmp_path / f"{name.partition(':')[0]}.py").write_text("raise SystemExit('run')")
+    with pytest.raises(UsageError, match="somebody's own, and is not at hand") as refusal:
+        build(Model(builder=name, settings={}), 4, 3)
+    assert "--model" in refusal.value.hint
+
+
+def test_a_verifier_may_have_the_function_under_another_name(own):
+    name_own(own("    return torch.nn.Linear(inputs, classes)"), "theirs:make")
+    assert list(shapes(Model(builder="theirs:make", settings={}), 4, 3)) == ["weight", "bias"]
+
+
+def test_a_function_of_ones_own_never_takes_the_place_of_an_installed_model(own):
+    with pytest.raises(UsageError, match="the installed 'mlp'"):
+        name_own(own("    return torch.nn.Linear(inputs, classes)"), "mlp")
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ("    return settings['missing']", "cannot be built: KeyError"),
+        ("    exit()", "cannot be built: SystemExit"),
+        ("    return 'module'", "returns no torch module, but str"),
+        ("    return torch.nn.ReLU()", "has nothing to train"),
+        ("    return torch.nn.Linear(inputs, 1)", r"makes float32 \(2, 1\) of two rows"),
+        ("    return torch.nn.Linear(inputs, classes).double()", "cannot be used on rows of 4 numbers"),
+        ("    return torch.nn.LSTM(inputs, classes)", "makes tuple of two rows"),
+    ],
+)
+def test_what_is_wrong_with_a_model_of_ones_own_is_a_sentence(own, body, sentence):
+    name = own(body)
+    name_own(name)
+    with pytest.raises(UsageError, match=sentence):
+        demand_usable(Model(builder=name, settings={}), 4, 3)
+
+
+@pytest.mark.parametrize("name", ["nowhere:make", "json:missing", "json:__name__"])
+def test_a_name_that_is_no_function_is_refused(own, name):
+    with pytest.raises(UsageError):
+        name_own(name)
 
 
 # --- state

@@ -1,12 +1,16 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
 
+from fl.canonical import tag_float
 from fl.documents import Model
 from fl.errors import UsageError
 from fl.learning.models import build, initial_weights
 from fl.learning.state import read_state
 from fl.learning.training import Training, train
+from fl.weights import encode
 
 MODEL = Model(builder="logistic", settings={})
 RNG = np.random.default_rng(3)
@@ -62,6 +66,30 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not():
     for name in first:
         assert first[name].tobytes() == again[name].tobytes() == later[name].tobytes()
     assert first["output.weight"].tobytes() != other["output.weight"].tobytes()
+
+
+def dropping(seed, rows=40):
+    model = Model(builder="mlp", settings={"hidden": [8], "dropout": tag_float(0.5)})
+    module, start = build(model, 3, 2), initial_weights(model, 3, 2, seed=1)
+    return train(module, start, X[:rows], Y[:rows], Training(learning_rate=0.1, batch_size=7), seed)[0]
+
+
+def test_what_dropout_leaves_out_follows_from_the_seed_alone():
+    first = dropping(1, rows=1)  # in one order only: nothing else is drawn
+    torch.manual_seed(99)
+    expected = torch.rand(3)
+    torch.manual_seed(99)
+    again, other = dropping(1, rows=1), dropping(2, rows=1)
+    assert torch.equal(torch.rand(3), expected)
+    assert all(first[name].tobytes() == again[name].tobytes() for name in first)
+    assert first["output.weight"] != pytest.approx(other["output.weight"], abs=1e-4)
+
+
+def test_dropout_of_sites_that_train_at_once_in_one_process_does_not_mix():
+    one_by_one = [dropping(seed) for seed in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        at_once = list(pool.map(dropping, range(4)))
+    assert [encode(arrays) for arrays in at_once] == [encode(arrays) for arrays in one_by_one]
 
 
 def test_training_leaves_its_input_and_the_global_generator_alone():
