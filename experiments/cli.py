@@ -14,17 +14,20 @@ from rich.console import RenderableType
 from experiments import folder as folders
 from experiments import progress
 from experiments.config import RunConfig
-from experiments.loading import about_file, load
+from experiments.loading import about_file, brings_data, load
 from experiments.results import Results
 from fl import output
 from fl.errors import FedledgerError, UsageError
+from fl.own import is_own
 
 PRESET = "hospitals"
 
 
 def run_command(
     source: Annotated[str | None, typer.Argument(metavar="[PRESET|FILE.toml]")] = None,
-    data: Annotated[Path | None, typer.Option("--data", help="A CSV file with a header line.")] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="A CSV or .npz file, a folder, or module:function.")
+    ] = None,
     label: Annotated[str | None, typer.Option("--label", help="The column to be predicted.")] = None,
     rounds: Annotated[int | None, typer.Option("--rounds", help="How many rounds.")] = None,
     trainers: Annotated[int | None, typer.Option("--trainers", help="How many sites train.")] = None,
@@ -59,7 +62,7 @@ def run_command(
         _refuse_more_than_a_folder(source, changes, out, flags)
         _resume(resume, json=json)
         return
-    if data and label and not (source or "").endswith(".toml"):
+    if data and brings_data(source or PRESET):
         flags |= about_file(data, label)
     _run(load(source or PRESET, changes or (), flags), out, json=json)
 
@@ -125,28 +128,36 @@ def _go_on(folder: Path) -> str:
 
 
 def _finish(results: Results, folder: Path, *, json: bool) -> None:
-    from experiments import plots  # noqa: PLC0415  # brings matplotlib
+    from experiments import partition_picture, plots  # noqa: PLC0415  # bring matplotlib
     from experiments.report import report  # noqa: PLC0415  # as above
 
     results.write(folder)
     plots.draw(results, folder)
+    partition_picture.draw(results.config.name, folder)
     if json:
         output.print_json(results.to_dict())
     else:
-        _show(folder, report(results))
+        _show(folder, results.config, report(results))
     if not any(ended.manifest for ended in results.rounds):
         raise FedledgerError(
             "No round closed, so nothing was learned.", f"`fl rounds {shlex.quote(str(folder))}` says why."
         )
 
 
-def _show(folder: Path, tables: RenderableType) -> None:
+def _show(folder: Path, config: RunConfig, tables: RenderableType) -> None:
     out = output.console()
     out.print(tables)
     name = output.safe(shlex.quote(str(folder)))
     out.print(f"{name} holds {', '.join(folders.WRITTEN)}, the chain and the store.\n", soft_wrap=True)
     for command, does in _NEXT.items():
-        out.print(f"[bold]fl {command:<7} {name}[/]  [dim]{does}[/]", soft_wrap=True)
+        more = output.safe(_own_code(config)) if command == "verify" else ""
+        out.print(f"[bold]fl {command:<7} {name}{more}[/]  [dim]{does}[/]", soft_wrap=True)
+
+
+def _own_code(config: RunConfig) -> str:
+    """What a verifier has to name again, as it is typed."""
+    named = {"--model": config.model.name, "--strategy": config.rule.name}
+    return "".join(f" {option} {shlex.quote(name)}" for option, name in named.items() if is_own(name))
 
 
 _NEXT = {

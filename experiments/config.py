@@ -1,6 +1,15 @@
 """One typed configuration a run: what it says, and what is refused before anything is started.
 
 A saved configuration is complete: `fl run config.toml` runs it again. Loading is in `experiments.loading`.
+
+Whatever stands here can be varied by its dotted key, in a TOML file, with `--set KEY=VALUE`, and in a sweep:
+
+    seed, trainers, fraction_train, rounds        how much of everything
+    data.partition, data.alpha, model.*, training.*   who has which rows, and what is learned from them how
+    rule.name, rule.arguments.*, scoring.*        how updates become one model, and who is paid for it
+    attackers, attack, attack.*, misbehaviour.*   who misbehaves: the first few alike, or each by its number
+
+Code of one's own is `module:attribute` in data.source, data.partition, model.name, rule.name and attack.
 """
 
 from __future__ import annotations
@@ -8,26 +17,37 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal, Self
 
 import tomli_w
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny, field_validator, model_validator
 
+from aggregator.scoring.costs import least_evaluations
+from experiments.fields import Section
+from experiments.fields import between as _between
+from experiments.fields import one_of as _one_of
+from experiments.learning_config import DataConfig, ModelConfig, TrainingConfig
+from experiments.misbehaviour import KINDS as MISBEHAVIOURS
+from experiments.misbehaviour import Misbehaviour
+from experiments.misbehaviour import read as read_misbehaviour
+from fl.agreement import needs_values
 from fl.errors import UsageError
 from fl.ledger.types import MAX_TRAINERS
 from fl.money import units
+from fl.own import is_own
 
-BREAST_CANCER = "breast_cancer"
+RULES = (
+    "FedAvg",
+    "FedAvgM",
+    "FedMedian",
+    "FedTrimmedAvg",
+    "FedAdam",
+    "FedYogi",
+    "FedAdagrad",
+    "QFedAvg",
+    "Krum",
+    "MultiKrum",
+    "Bulyan",
+)
 _SAFE_INTEGER = 2**53 - 1
 _YEAR = 366 * 24 * 3600
-
-
-def _between(low: float, high: float) -> AfterValidator:
-    """From `low` to `high`, both included; not a number is neither."""
-
-    def check(value: float) -> float:
-        if not low <= value <= high:
-            raise ValueError(f"a number from {low:,} to {high:,} is needed")
-        return value
-
-    return AfterValidator(check)
 
 
 def _number_as_text(value: object) -> object:
@@ -41,12 +61,8 @@ def _number_or_text(value: object) -> object:
 
 
 Argument = Annotated[Any, AfterValidator(_number_or_text)]
-Count = Annotated[int, _between(1, 10_000)]
-Width = Annotated[int, _between(1, 4096)]
 Seconds = Annotated[int, _between(1, _YEAR)]
 Millionths = Annotated[int, _between(0, 1_000_000)]
-Rate = Annotated[float, _between(1e-9, 100)]
-Fraction = Annotated[float, _between(0.01, 0.9)]
 Bound = Annotated[float, _between(1e-9, 1e9)]
 Tokens = Annotated[
     str, Field(pattern=r"^(0|[1-9][0-9]{0,11})(\.[0-9]{1,18})?$"), BeforeValidator(_number_as_text)
@@ -54,98 +70,36 @@ Tokens = Annotated[
 RunName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 
 
-class Section(BaseModel):
-    """Settings that belong together: read-only, of exactly these keys and types."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
-
-class DataConfig(Section):
-    """Where rows come from and who gets which.
-
-    `source` is `breast_cancer` or a CSV file; `test` and `validation` are fractions of its rows that no
-    trainer sees; `alpha` is the concentration of a `dirichlet` partition (smaller: more different sites).
-    """
-
-    source: Annotated[str, Field(min_length=1)] = BREAST_CANCER
-    label: Annotated[str, Field(min_length=1)] | None = None
-    test: Fraction = 0.2
-    validation: Fraction = 0.2
-    partition: Literal["iid", "dirichlet"] = "iid"
-    alpha: Annotated[float, _between(0.001, 1000)] = 0.5
-
-    @property
-    def is_file(self) -> bool:
-        """Whether the rows come from a file rather than from an installed library."""
-        return self.source != BREAST_CANCER
-
-    @model_validator(mode="after")
-    def _is_possible(self) -> Self:
-        if self.test + self.validation > 0.9:
-            raise UsageError(
-                f"data.test = {self.test} and data.validation = {self.validation} leave too few to train on.",
-                "Together they may take 0.9 of the rows at most.",
-            )
-        if self.is_file and self.label is None:
-            raise UsageError(
-                f"Which column of {self.source} is to be predicted?",
-                "Name it: --label COLUMN, or data.label.",
-            )
-        if not self.is_file and self.label is not None:
-            raise UsageError(
-                f"data.label names a column of a CSV file, and {BREAST_CANCER} is none.",
-                "Name the file too: --data FILE, or data.source.",
-            )
-        return self
-
-
-class ModelConfig(Section):
-    """Which model; `hidden` are the widths of an MLP's hidden layers (a logistic model has none)."""
-
-    name: Literal["mlp", "logistic"] = "mlp"
-    hidden: Annotated[tuple[Width, ...], Field(strict=False, min_length=1, max_length=16)] = (16,)
-
-
-class TrainingConfig(Section):
-    """What a site does with its rows in one round: epochs of SGD over mini-batches."""
-
-    epochs: Count = 2
-    batch_size: Annotated[int, _between(1, 1_000_000)] = 16
-    learning_rate: Rate = 0.05
-    momentum: Annotated[float, _between(0, 0.999)] = 0.9
-    weight_decay: Annotated[float, _between(0, 1)] = 0.0
-
-
 class RuleConfig(Section):
-    """How updates become one model: one of Flower's strategies, its defaults for arguments that are left out.
+    """How updates become one model: a strategy of Flower's, or one's own as `module:attribute`.
 
+    Arguments that are left out are Flower's defaults; a strategy of one's own has its arguments already.
     FedProx is not among them: what makes it one is a term in training that these sites do not have.
     """
 
-    name: Literal[
-        "FedAvg",
-        "FedAvgM",
-        "FedMedian",
-        "FedTrimmedAvg",
-        "FedAdam",
-        "FedYogi",
-        "FedAdagrad",
-        "QFedAvg",
-        "Krum",
-        "MultiKrum",
-        "Bulyan",
-    ] = "FedAvg"
-    arguments: dict[str, Argument] = {}
+    name: Annotated[str, _one_of(RULES)] = "FedAvg"
+    arguments: dict[str, Argument] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> Self:
+        if is_own(self.name) and self.arguments:
+            raise UsageError(
+                f"rule.arguments are for Flower's strategies, and {self.name} is somebody's own.",
+                "Name a function without arguments that makes it with these.",
+            )
+        return self
 
 
 class ScoringConfig(Section):
     """How a round's reward is divided.
 
-    `budget` bounds model evaluations a round; `tolerance` (between two machines) and `minimum_gain` (below
-    which trainers share equally) are in millionths of the utility.
+    "shapley" is exact while the 2^N evaluations fit `budget`, and estimated above it; "gtg" is a published
+    estimate, "leave_one_out" what everybody lose without one. `budget` bounds model evaluations a round;
+    `tolerance` (between two machines) and `minimum_gain` (below which trainers share equally) are in
+    millionths of the utility.
     """
 
-    rule: Literal["shapley", "equal", "examples"] = "shapley"
+    rule: Literal["shapley", "gtg", "leave_one_out", "equal", "examples"] = "shapley"
     utility: Literal["log_loss", "auc", "accuracy"] = "log_loss"
     budget: Annotated[int, _between(1, 2**20)] = 1024
     tolerance: Millionths = 10
@@ -202,7 +156,9 @@ class RunConfig(Section):
     """Everything that a run depends on.
 
     `site` is what a trainer is called (hospital-1, …); `workers` is how many processes train, which changes
-    no result.
+    no result. `fraction_train` is the part of the trainers that a round asks, as in Flower; without
+    `baselines` nothing is trained for comparison. `misbehaviour` says by its number what a trainer does in
+    place of its duty; the first `attackers` of the others do what `attack` says.
     """
 
     name: RunName = "run"
@@ -212,6 +168,11 @@ class RunConfig(Section):
     trainers: Annotated[int, _between(1, MAX_TRAINERS)] = 5
     seed: Annotated[int, _between(0, _SAFE_INTEGER)] = 1
     workers: Annotated[int, _between(1, 64)] = 1
+    fraction_train: Annotated[float, _between(0.001, 1)] = 1.0
+    baselines: bool = True
+    attackers: Annotated[int, _between(0, MAX_TRAINERS)] = 0
+    attack: SerializeAsAny[Misbehaviour] | None = None
+    misbehaviour: dict[str, SerializeAsAny[Misbehaviour]] = Field(default_factory=dict)
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
@@ -229,13 +190,67 @@ class RunConfig(Section):
                 f"windows.quorum = {self.windows.quorum} can never be met by {self.trainers} trainers.",
                 f"Set windows.quorum to {self.trainers} at most, or raise trainers.",
             )
-        if self.scoring.rule == "shapley" and 2**self.trainers > self.scoring.budget:
+        scoring = self.scoring
+        least = least_evaluations(scoring.rule, scoring.guard, self.invited)
+        measured = needs_values(scoring.rule) or scoring.guard != "none"
+        if measured and least > scoring.budget:
             raise UsageError(
-                f"Exact Shapley values of {self.trainers} trainers take 2^{self.trainers} model evaluations "
-                f"a round, and scoring.budget allows {self.scoring.budget:,}.",
-                'Set scoring.rule to "equal" or "examples", or have fewer trainers.',
+                f"To score {self.invited} trainers takes {least:,} model evaluations a round at least, and "
+                f"scoring.budget allows {scoring.budget:,}.",
+                f"Set scoring.budget to {least} or more; a larger one makes a better estimate.",
             )
         return self
+
+    @model_validator(mode="after")
+    def _can_be_scored(self) -> Self:
+        if not self.data.validation and (
+            self.scoring.rule not in ("equal", "examples") or self.scoring.guard != "none"
+        ):
+            raise UsageError(
+                "data.validation = 0 leaves no rows to score on.",
+                'Set it above 0, or scoring.rule to "equal" or "examples", without a guard.',
+            )
+        return self
+
+    @field_validator("attack", mode="before")
+    @classmethod
+    def _is_an_attack(cls, value: object) -> object:
+        return None if value is None else read_misbehaviour("attack", value)
+
+    @field_validator("misbehaviour", mode="before")
+    @classmethod
+    def _are_misbehaviours(cls, value: object) -> object:
+        if not isinstance(value, dict):
+            return value
+        return {number: read_misbehaviour(f"misbehaviour.{number}", said) for number, said in value.items()}
+
+    @model_validator(mode="after")
+    def _misbehave_if_they_exist(self) -> Self:
+        numbers = {str(number) for number in range(1, self.trainers + 1)}
+        if strangers := self.misbehaviour.keys() - numbers:
+            raise UsageError(
+                f"misbehaviour.{min(strangers)} is of a trainer that does not exist.",
+                f"The {self.trainers} trainers count from 1.",
+            )
+        if self.attackers > self.trainers:
+            raise UsageError(f"attackers = {self.attackers}, and there are {self.trainers} trainers.")
+        if self.attackers and self.attack is None:
+            raise UsageError(
+                f"attackers = {self.attackers} do what?", f"Set attack to one of: {', '.join(MISBEHAVIOURS)}."
+            )
+        return self
+
+    @property
+    def misbehaving(self) -> dict[int, Misbehaviour]:
+        """What trainers do in place of their duty, by their numbers, which count from 1."""
+        short = {number: self.attack for number in range(1, self.attackers + 1) if self.attack}
+        table = {int(number): kind for number, kind in self.misbehaviour.items()}
+        return dict(sorted({**short, **table}.items()))
+
+    @property
+    def invited(self) -> int:
+        """How many trainers a round asks, as Flower's FedAvg counts: rounded down, but at least a quorum."""
+        return max(int(self.trainers * self.fraction_train), self.windows.quorum)
 
     def to_toml(self) -> str:
         """The complete configuration as TOML; an absent label is left out."""

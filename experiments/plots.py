@@ -15,11 +15,12 @@ from matplotlib.ticker import FuncFormatter, PercentFormatter
 from experiments import drawing
 from experiments.drawing import INK, PALETTE
 from experiments.folder import METRICS_PLOT, REWARDS_PLOT
-from experiments.results import Metrics, Results
+from experiments.results import Contributor, Metrics, Results
 from fl.ledger.types import FULL_QUALITY, INITIAL_REPUTATION
 from fl.money import TOKEN_DECIMALS
 
 _FEDERATED, _ALONE, _BAND, _POOLED = "#0072B2", "#E69F00", "#FBEED6", "#009E73"
+_MISBEHAVED = "#D55E00"
 _LEGIBLE = 24
 
 
@@ -33,7 +34,7 @@ def draw(results: Results, folder: Path) -> tuple[Path, Path]:
 
 
 def metrics_figure(results: Results) -> Figure:
-    """Log loss and accuracy on the test rows by round, between the two baselines."""
+    """Log loss and accuracy on the test rows by round, between the two baselines if there are any."""
     figure = drawing.figure(f"{results.config.name}: the model on test rows that no site has seen")
     losses, accuracies = drawing.by_round(figure, 1, 2)
     _draw_metric(losses, results, "log_loss")
@@ -51,13 +52,14 @@ def _draw_metric(axes: Axes, results: Results, name: str) -> None:
     def of(metrics: Metrics) -> float:
         return float(getattr(metrics, name))
 
-    alone = [of(each.metrics) for each in results.baselines.alone]
-    mean, pooled = of(results.baselines.mean_alone), of(results.baselines.pooled)
+    if results.baselines:
+        alone = [of(each.metrics) for each in results.baselines.alone]
+        axes.axhspan(min(alone), max(alone), color=_BAND, linewidth=0, label="each trainer alone (range)")
+        mean, pooled = of(results.baselines.mean_alone), of(results.baselines.pooled)
+        axes.axhline(mean, color=_ALONE, linestyle="--", label="alone, on average")
+        axes.axhline(pooled, color=_POOLED, linestyle=":", linewidth=2, label="all rows in one place")
     numbers = [0, *(ended.round for ended in results.rounds)]
     values = [of(results.initial), *(of(ended.metrics) for ended in results.rounds)]
-    axes.axhspan(min(alone), max(alone), color=_BAND, linewidth=0, label="each trainer alone (range)")
-    axes.axhline(mean, color=_ALONE, linestyle="--", label="alone, on average")
-    axes.axhline(pooled, color=_POOLED, linestyle=":", linewidth=2, label="all rows in one place")
     axes.plot(numbers, values, color=_FEDERATED, marker="o", markersize=4, label="together, federated")
 
 
@@ -65,11 +67,12 @@ def _draw_metric(axes: Axes, results: Results, name: str) -> None:
 
 
 def rewards_figure(results: Results) -> Figure:
-    """Tokens earned in each round, stacked by trainer, and every trainer's reputation."""
-    figure = drawing.figure(f"{results.config.name}: what each trainer earned, and its standing")
-    earned, reputation = drawing.by_round(figure, 1, 2)
+    """Tokens earned in each round, every trainer's reputation, and what it earned against an equal share."""
+    figure = drawing.figure(f"{results.config.name}: what each trainer earned, and its standing", width=14)
+    earned, reputation, against = drawing.by_round(figure, 1, 3)
     _draw_earned(earned, results)
     _draw_reputation(reputation, results)
+    _draw_equal_shares(against, results)
     if len(results.contributors) <= _LEGIBLE:
         handles = earned.get_legend_handles_labels()
         figure.legend(*handles, loc="outside lower center", ncols=min(len(handles[0]), 6), frameon=False)
@@ -85,13 +88,18 @@ def _draw_earned(axes: Axes, results: Results) -> None:
             / 10**TOKEN_DECIMALS
             for ended in results.rounds
         ]
-        axes.bar(numbers, paid, bottom=below, width=0.8, label=contributor.name, **_look(index))
+        axes.bar(numbers, paid, bottom=below, width=0.8, label=_called(contributor), **_look(index))
         below = [low + more for low, more in zip(below, paid, strict=True)]
     for ended in results.rounds:
         if not ended.credits:
             axes.text(ended.round, 0, f" {ended.outcome}", rotation=90, ha="center", va="bottom", color=INK)
     axes.set_title("Earned in each round", loc="left")
     axes.set_ylabel("tokens")
+
+
+def _called(contributor: Contributor) -> str:
+    """Its name, and what it did in place of its duty."""
+    return f"{contributor.name}: {contributor.misbehaviour}" if contributor.misbehaviour else contributor.name
 
 
 def _look(index: int) -> dict[str, Any]:
@@ -116,6 +124,7 @@ def _draw_reputation(axes: Axes, results: Results) -> None:
             numbers,
             values,
             color=PALETTE[index % len(PALETTE)],
+            linestyle=":" if contributor.misbehaviour else "-",
             linewidth=_width(index, len(results.contributors)),
             solid_capstyle="butt",
         )
@@ -123,6 +132,26 @@ def _draw_reputation(axes: Axes, results: Results) -> None:
     axes.set_ylabel(f"0 to {FULL_QUALITY:,}")
     axes.set_ylim(-0.03 * FULL_QUALITY, 1.03 * FULL_QUALITY)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _position: f"{value:,.0f}"))
+
+
+def _draw_equal_shares(axes: Axes, results: Results) -> None:
+    """A bar a trainer, by number; those that misbehaved in another colour."""
+    for wanted, label, colour in (
+        (False, "honest", _FEDERATED),
+        (True, "misbehaving", _MISBEHAVED),
+    ):
+        shares = {
+            number: one.equal_shares or 0.0
+            for number, one in enumerate(results.contributors, 1)
+            if bool(one.misbehaviour) is wanted
+        }
+        axes.bar(list(shares), list(shares.values()), width=0.8, color=colour, label=label)
+    axes.axhline(1, color=INK, linestyle="--", linewidth=1)
+    axes.set_title("Earned in all (1: an equal share)", loc="left")
+    axes.set_xlabel("trainer")
+    axes.set_ylabel("equal shares")
+    if results.config.misbehaving:
+        axes.legend(frameon=False)
 
 
 def _width(index: int, count: int) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -13,7 +15,8 @@ from fl.output import safe, table
 
 def report(results: Results) -> RenderableType:
     """All tables, in the order in which they are read."""
-    return Group(rounds_table(results), contributors_table(results), baselines_table(results))
+    misbehaved = [misbehaviour_table(results)] if results.config.misbehaving else []
+    return Group(rounds_table(results), contributors_table(results), *misbehaved, baselines_table(results))
 
 
 def rounds_table(results: Results) -> Table:
@@ -65,26 +68,55 @@ def _metric_cells(metrics: Metrics) -> list[str]:
 def contributors_table(results: Results) -> Table:
     """One line a trainer: what it brought, how it was rated, what it got."""
     made = table(
-        "Contributors", ["trainer"], ["examples", "share", "quality", "reputation", "earned (tokens)"]
+        "Contributors",
+        ["trainer"],
+        ["examples", "share", "quality", "reputation", "earned\n(tokens)", "equal\nshares"],
     )
     for contributor in results.contributors:
+        never_came = not results.updates_of(contributor.name)
         made.add_row(
             safe(contributor.name),
             f"{contributor.examples:,}",
             f"{contributor.share:.1%}",
-            f"{contributor.quality:.0%}",
+            "–" if never_came else f"{contributor.quality:.0%}",
             f"{contributor.reputation:,}",
             tokens(contributor.earned),
+            _equal_shares(contributor.equal_shares),
+            style="red" if contributor.misbehaviour else "",
         )
+    return made
+
+
+def _equal_shares(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
+
+
+def misbehaviour_table(results: Results) -> Table:
+    """One line for each trainer that misbehaved: what became of its updates, and what it earned."""
+    made = table(
+        "Misbehaviour (what it earned, in units of an equal share)",
+        ["trainer", "did", "its updates"],
+        ["equal\nshares"],
+    )
+    for one in results.contributors:
+        if one.misbehaviour:
+            fates = Counter(results.updates_of(one.name))
+            became = ", ".join(f"{count} {safe(fate)}" for fate, count in fates.items()) or "none came"
+            made.add_row(safe(one.name), safe(one.misbehaviour), became, _equal_shares(one.equal_shares))
+    honest = results.equal_shares_by_kind().get(None)
+    made.add_row("honest trainers, on average", "", "", _equal_shares(honest), style="bold green")
     return made
 
 
 def baselines_table(results: Results) -> Table:
     """The federated model between what each trainer gets alone and what all rows in one place would give."""
     made = table("What it was worth (on the test rows)", ["model"], ["log loss", "accuracy", "AUC"])
-    for alone in results.baselines.alone:
+    baselines = results.baselines
+    for alone in baselines.alone if baselines else ():
         made.add_row(f"{safe(alone.trainer)} alone", *_metric_cells(alone.metrics), style="dim")
-    made.add_row("alone, on average", *_metric_cells(results.baselines.mean_alone))
+    if baselines:
+        made.add_row("alone, on average", *_metric_cells(baselines.mean_alone))
     made.add_row(Text("together, federated", "bold green"), *_metric_cells(results.final), style="bold green")
-    made.add_row("all rows in one place", *_metric_cells(results.baselines.pooled))
+    if baselines:
+        made.add_row("all rows in one place", *_metric_cells(baselines.pooled))
     return made

@@ -67,7 +67,10 @@ class Credit:
 
 @dataclass(frozen=True)
 class Round:
-    """One round of the chain; `metrics` are of the model in force after it, `manifest` is that of a close."""
+    """One round of the chain; `metrics` are of the model in force after it, `manifest` is that of a close.
+
+    `aggregated` are those of the accepted whose updates are in the model; a guard set the others aside.
+    """
 
     round: int
     outcome: str
@@ -77,6 +80,12 @@ class Round:
     refused: tuple[Refusal, ...]
     credits: tuple[Credit, ...]
     manifest: str | None
+    aggregated: tuple[str, ...]
+
+    @property
+    def set_aside(self) -> tuple[str, ...]:
+        """Whose updates were accepted and are not in the model: a guard's choice."""
+        return tuple(name for name in self.accepted if name not in self.aggregated)
 
 
 @dataclass(frozen=True)
@@ -84,7 +93,9 @@ class Contributor:
     """One trainer over the whole run.
 
     `share` is its mean fraction of a settled round's reward; `quality` the fraction of its updates that
-    were accepted; `reputation` out of 10,000.
+    were accepted; `reputation` out of 10,000. `misbehaviour` is what it did in place of its duty, None for an
+    honest trainer. `equal_shares` is what it earned in units of an equal share: of what it would have got if
+    each settled round that asked for it had paid all whom it asked alike; None where none did.
     """
 
     name: str
@@ -95,6 +106,8 @@ class Contributor:
     reputation: int
     earned: str
     balance: str
+    misbehaviour: str | None = None
+    equal_shares: float | None = None
 
 
 @dataclass(frozen=True)
@@ -147,7 +160,10 @@ class Timing:
 
 @dataclass(frozen=True)
 class Results:
-    """Everything that a run found. `initial` and `final` are of the model before and after all rounds."""
+    """Everything that a run found. `initial` and `final` are of the model before and after all rounds.
+
+    `baselines` is None where the configuration wants none.
+    """
 
     config: RunConfig
     contract: str
@@ -157,9 +173,26 @@ class Results:
     final: Metrics
     rounds: tuple[Round, ...]
     contributors: tuple[Contributor, ...]
-    baselines: Baselines
+    baselines: Baselines | None
     versions: dict[str, str] = field(default_factory=dict)
     timing: Timing = Timing()
+
+    def updates_of(self, trainer: str) -> list[str]:
+        """What became of each update that a trainer submitted to a closed round: "set aside" or a verdict."""
+        found = []
+        for ended in self.rounds:
+            if trainer in ended.accepted:
+                found.append("set aside" if trainer in ended.set_aside else "accepted")
+            found += [refusal.verdict for refusal in ended.refused if refusal.trainer == trainer]
+        return found
+
+    def equal_shares_by_kind(self) -> dict[str | None, float]:
+        """What trainers earned on average in units of an equal share, by misbehaviour; None is the honest."""
+        found: dict[str | None, list[float]] = {None: []}
+        for one in self.contributors:
+            if one.equal_shares is not None:
+                found.setdefault(one.misbehaviour, []).append(one.equal_shares)
+        return {kind: sum(values) / len(values) for kind, values in found.items() if values}
 
     def facts(self) -> dict[str, Any]:
         """What two runs of one seed must agree on, whatever their workers and machines."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from flwr.app import Error, Message
 
-from aggregator.app import everybody
+from aggregator.app import asking
 from aggregator.connecting import open_rounds
 from aggregator.rounds import RoundEnd, Rounds
 from aggregator.strategy import OnChain, Watch
@@ -20,14 +20,16 @@ from experiments.config import RunConfig
 from experiments.federation import AGGREGATOR, virtual_waiting
 from experiments.folder import CONFIG, MODEL, sweep
 from experiments.grid import InProcessGrid
+from experiments.misbehaviour import Own
 from experiments.parts import divide
 from experiments.progress import Silent
 from experiments.results import Results
 from experiments.setup import TEST, set_up
 from experiments.sites import Sites
 from experiments.summary import Summary, versions
-from experiments.terms import rule_of
-from experiments.timing import Stopwatch, TimedStore
+from experiments.terms import demand_learnable, model_of, own_strategy, rule_of
+from experiments.timing import Stopwatch, TimedStore, TimedUtility
+from experiments.workers import App
 from fl.documents import Announcement
 from fl.errors import (
     ChainError,
@@ -42,21 +44,35 @@ from fl.files import write_atomically
 from fl.ledger.accounts import read_key
 from fl.wiring import Deployment, open_ledger, open_store
 
-APP = "clients.app:app"
+HONEST = "clients.app:app"
+MISBEHAVING = "experiments.misbehaving:app"
 
 logging.getLogger("flwr").setLevel(logging.ERROR)  # a run shows its own progress
 
 
-def run(config: RunConfig, folder: Path, progress: Silent, app: str = APP) -> Results:
-    """Run a configuration in an empty folder. Raises UsageError for data that cannot be used."""
+def run(config: RunConfig, folder: Path, progress: Silent, app: App | None = None) -> Results:
+    """Run a configuration in an empty folder. Raises UsageError for data that cannot be used.
+
+    `app` is what trains at every site, in place of the presets' own.
+    """
     if _is_large(Path(config.data.source)):
         progress.step(f"Reading {config.data.source}")
     rule_of(config)  # before anything is written, and first: it takes no time
+    _find_own(config)
     parts = divide(config)
+    demand_learnable(config, parts)
     write_atomically(folder / CONFIG, config.to_toml().encode())
     progress.step("Deploying the contract, dividing the data, joining the task")
     set_up(config, folder, parts)
     return _Run(config, folder, progress, app).finish()
+
+
+def _find_own(config: RunConfig) -> None:
+    """Raise UsageError for a model or a misbehaviour of one's own that is not there."""
+    model_of(config)
+    for misbehaviour in config.misbehaving.values():
+        if isinstance(misbehaviour, Own):
+            misbehaviour.function()
 
 
 def _names(*kinds: type[Exception]) -> set[str]:
@@ -74,7 +90,7 @@ def _is_large(file: Path) -> bool:
     return file.is_file() and file.stat().st_size > 20_000_000
 
 
-def resume(folder: Path, progress: Silent, app: str = APP) -> Results:
+def resume(folder: Path, progress: Silent, app: App | None = None) -> Results:
     """Go on with a run wherever it was stopped; a finished one is summed up again."""
     config = loading.read(folder / CONFIG)
     sweep(folder)
@@ -86,14 +102,16 @@ def resume(folder: Path, progress: Silent, app: str = APP) -> Results:
 class _Run:
     """A folder that is set up, and what it takes to go on from there."""
 
-    def __init__(self, config: RunConfig, folder: Path, progress: Silent, app: str) -> None:
+    def __init__(self, config: RunConfig, folder: Path, progress: Silent, app: App | None) -> None:
         self.config = config
         self.folder = folder
         self.progress = progress
-        self.app = app
+        self.app = app or (MISBEHAVING if config.misbehaving else HONEST)
         self.place = Deployment.read(folder)
         self.sites = Sites(config, folder)
         self.stopwatch = Stopwatch(folder)
+        self.strategy = own_strategy(config)
+        _find_own(config)
         self.rounds = self._open_rounds()
         test = decode_examples((folder / TEST).read_bytes())
         self.summary = Summary(config, self.sites, self.rounds.terms(), test)
@@ -102,14 +120,16 @@ class _Run:
         aggregator = read_key(self.sites.federation.key(AGGREGATOR))
         ledger = open_ledger(self.place, aggregator)
         store = TimedStore(open_store(self.place.store), self.stopwatch)
-        rounds = open_rounds(ledger, store, self.place.task, virtual_waiting(Path(self.place.chain)))
-        rounds.utility = self.stopwatch.timed("score", rounds.utility)
+        wait = virtual_waiting(Path(self.place.chain))
+        rounds = open_rounds(ledger, store, self.place.task, wait, self.strategy)
+        rounds.utility = TimedUtility(rounds.utility, self.stopwatch)
         return rounds
 
     def finish(self) -> Results:
         """Run the rounds that are left, then sum up."""
         self._train()
-        self.progress.step("Training the baselines: each site alone, and all data in one place")
+        if self.config.baselines:
+            self.progress.step("Training the baselines: each site alone, and all data in one place")
         record = self.rounds.record()
         rows = [self.sites.rows(name) for name in self.sites.names]
         found = self.summary.rounds(record)
@@ -126,7 +146,7 @@ class _Run:
             final=self.summary.metrics(record, in_force),
             rounds=found,
             contributors=self.summary.contributors(record, rows),
-            baselines=self.summary.baselines(record, rows),
+            baselines=self.summary.baselines(record, rows) if self.config.baselines else None,
             versions=versions(),
             timing=self.stopwatch.timing(len(found)),
         )
@@ -135,7 +155,8 @@ class _Run:
         self.rounds.settle_all()  # what was closed just before the run was stopped
         done = self.rounds.ended()
         self.progress.run_started(self.config.rounds, self.config.trainers, done)
-        strategy = OnChain(everybody(self.rounds.terms()), self.rounds, _Watch(self))
+        asked = asking(self.rounds.terms(), self.config.fraction_train, self.strategy)
+        strategy = OnChain(asked, self.rounds, _Watch(self))
         nodes = [self.sites.node_config(name, self.place) for name in self.sites.names]
         with InProcessGrid(
             self.app,

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from clients.app import CODE
 from clients.node import open_site
 from clients.site import policy_digest
 from experiments.config import RunConfig
 from experiments.federation import SITES, Federation
+from experiments.misbehaviour import MISBEHAVIOUR
+from experiments.terms import code_of
 from fl.examples import Examples, decode_examples, encode_examples
 from fl.files import write_atomically
 from fl.ledger.types import Address
+from fl.own import is_own
 from fl.wiring import Deployment
 
 _ROWS = "rows.safetensors"
@@ -26,6 +28,10 @@ class Sites:
         digits = len(str(config.trainers))
         self.names = tuple(f"{config.site}-{n:0{digits}}" for n in range(1, config.trainers + 1))
         self.federation = Federation(folder, config.seed, self.names)
+        self._model, self._code = config.model.name, code_of(config)
+        self.misbehaviours = {
+            self.names[number - 1]: misbehaviour for number, misbehaviour in config.misbehaving.items()
+        }
 
     def address(self, name: str) -> Address:
         """The member's address."""
@@ -47,6 +53,7 @@ class Sites:
     def node_config(self, name: str, place: Deployment) -> NodeConfig:
         """What opens this site in any process; the grid has it submit in its turn, so `submit` is off."""
         folder = self._folder(name)
+        misbehaviour = self.misbehaviours.get(name)
         return {
             "chain": place.chain,
             "contract": place.contract,
@@ -55,9 +62,11 @@ class Sites:
             "key": str(self.federation.key(name)),
             "outbox": str(folder / "outbox"),
             "data": str(folder / _ROWS),
-            "code": CODE,
+            "code": self._code,
             "submit": False,
             "seed": self.federation.secrets.draw("site", name).hex(),
+            **({"model": self._model} if is_own(self._model) else {}),
+            **({MISBEHAVIOUR: misbehaviour.model_dump_json()} if misbehaviour else {}),
         }
 
     def join(self, name: str, place: Deployment) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from importlib.metadata import version
 
 from aggregator.record import Record, Round
@@ -31,6 +32,7 @@ class Summary:
         assert terms.data is not None, "a run's terms describe the rows"
         self._config = config
         self._names = {sites.address(name): name for name in sites.names}
+        self._misbehaviours = {name: kind.name for name, kind in sites.misbehaviours.items()}
         self._terms = terms
         self._test = test
         self._module = build(terms.model, test.x.shape[1], len(terms.data.classes))
@@ -76,6 +78,7 @@ class Summary:
             refused=refused,
             credits=self._credits(round_),
             manifest=manifest.id.hex() if manifest else None,
+            aggregated=tuple(self._name(trainer) for trainer in manifest.aggregated) if manifest else (),
         )
 
     def _credits(self, round_: Round) -> tuple[results.Credit, ...]:
@@ -94,16 +97,20 @@ class Summary:
 
     def contributors(self, record: Record, rows: Sequence[Examples]) -> tuple[results.Contributor, ...]:
         """Every trainer over the whole run, in the order of the sites."""
+        equal = _equal_shares(record)
         return tuple(
-            self._contributor(record, address, name, len(own.y))
+            self._contributor(record, address, name, len(own.y), equal.get(address, 0.0))
             for (address, name), own in zip(self._names.items(), rows, strict=True)
         )
 
-    def _contributor(self, record: Record, address: Address, name: str, examples: int) -> results.Contributor:
+    def _contributor(
+        self, record: Record, address: Address, name: str, examples: int, equal: float
+    ) -> results.Contributor:
         held = record.ledger.member(address)
         entries = [entry for round_ in record.rounds if round_.closed for entry in round_.closed.entries]
         own = [entry.quality == FULL_QUALITY for entry in entries if entry.trainer == address]
         credits = [credit for round_ in record.rounds for credit in self._credits(round_)]
+        earned = sum(int(credit.earned) for credit in credits if credit.trainer == name)
         return results.Contributor(
             name=name,
             address=address,
@@ -111,8 +118,10 @@ class Summary:
             share=_mean([_part(round_, address) for round_ in record.rounds if round_.settled]),
             quality=_mean(own),
             reputation=held.reputation,
-            earned=str(sum(int(credit.earned) for credit in credits if credit.trainer == name)),
+            earned=str(earned),
             balance=str(held.balance),
+            misbehaviour=self._misbehaviours.get(name),
+            equal_shares=earned / equal if equal else None,
         )
 
     # --- baselines
@@ -158,6 +167,22 @@ def _part(round_: Round, address: Address) -> float:
     whole = sum(entry.share for entry in round_.closed.entries)
     own = sum(entry.share for entry in round_.closed.entries if entry.trainer == address)
     return own / whole if whole else 0.0
+
+
+def _equal_shares(record: Record) -> Mapping[Address, float]:
+    """What trainers would have earned had each settled round paid all whom it asked alike, in units."""
+    found: defaultdict[Address, float] = defaultdict(float)
+    for round_ in record.rounds:
+        if round_.settled:
+            asked = record.announcement(round_).invited or _seated(record, round_)
+            for trainer in asked:
+                found[Address(trainer)] += round_.settled.paid / len(asked)
+    return found
+
+
+def _seated(record: Record, round_: Round) -> Collection[Address]:
+    """Who had a seat when the round was opened."""
+    return record.seating.seats(round_.opened.at.block, round_.number).values()
 
 
 def _mean(values: Sequence[float]) -> float:

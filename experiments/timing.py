@@ -11,9 +11,11 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, ParamSpec, TypeVar
 
+from aggregator.types import Utility
 from experiments.results import Seconds, Timing
 from fl.store.cid import Cid
 from fl.store.port import BlobStore, read_bytes
+from fl.weights import Arrays
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -26,10 +28,24 @@ class TimedStore:
     def __init__(self, store: BlobStore, stopwatch: Stopwatch) -> None:
         self._read = stopwatch.timed("store", partial(read_bytes, store))
         self.put = stopwatch.timed("store", store.put)
+        self.keep = stopwatch.timed("store", store.keep)
 
     def open(self, cid: Cid, limit: int) -> BinaryIO:
         """As the port says; the blob is read at once, so that its time is counted."""
         return io.BytesIO(self._read(cid, limit))
+
+
+class TimedUtility:
+    """A utility whose evaluations count as `score` on a stopwatch."""
+
+    def __init__(self, utility: Utility, stopwatch: Stopwatch) -> None:
+        self._measure = stopwatch.timed("score", utility.__call__)
+        self.outputs = stopwatch.timed("score", utility.outputs)
+        self.of_outputs = stopwatch.timed("score", utility.of_outputs)
+
+    def __call__(self, coalition: int, arrays: Arrays, /) -> int:
+        """As the utility says."""
+        return self._measure(coalition, arrays)
 
 
 class Stopwatch:

@@ -15,7 +15,7 @@ from aggregator.record import Record
 from experiments.loading import load
 from experiments.progress import Silent
 from experiments.results import Results
-from experiments.run import APP, run
+from experiments.run import run
 from experiments.workers import App
 from fl.chain.node import EmbeddedNode
 from fl.cli import main
@@ -74,7 +74,7 @@ def _fl(*words: object) -> tuple[int, str]:
     return code, out.getvalue()
 
 
-def _finish(folder: Path, *changes: str, app: App = APP) -> Finished:
+def _finish(folder: Path, *changes: str, app: App | None = None) -> Finished:
     folder.mkdir(parents=True)
     return Finished(folder, run(load("hospitals", (*SMALL, *changes)), folder, Silent(), app))
 

@@ -22,6 +22,22 @@ GAS = Gas(open=48_000, submit=129_000, close=75_000, settle=60_000)
 TOKEN = 10**18
 
 
+def contributor(
+    name: str,
+    byte: str,
+    examples: int,
+    share: float,
+    quality: float,
+    reputation: int,
+    tokens: int,
+    equal_shares: float,
+) -> Contributor:
+    earned = str(tokens * TOKEN)
+    return Contributor(
+        name, "0x" + byte * 20, examples, share, quality, reputation, earned, earned, None, equal_shares
+    )
+
+
 @pytest.fixture
 def results() -> Results:
     first = Round(
@@ -33,8 +49,9 @@ def results() -> Results:
         refused=(),
         credits=tuple(Credit(name, 333_333, str(20 * TOKEN), 5_625) for name in (A, B, C)),
         manifest="11" * 32,
+        aggregated=(A, B, C),
     )
-    second = Round(2, "failed", Metrics(0.4, 0.9, 0.95), Gas(48_000, 0, 30_000, 0), (), (), (), None)
+    second = Round(2, "failed", Metrics(0.4, 0.9, 0.95), Gas(48_000, 0, 30_000, 0), (), (), (), None, ())
     third = Round(
         round=3,
         outcome="settled",
@@ -48,6 +65,7 @@ def results() -> Results:
             Credit(C, 0, "0", 4_922),
         ),
         manifest="33" * 32,
+        aggregated=(A,),
     )
     alone = tuple(Alone(name, Metrics(loss, 0.85, 0.9)) for name, loss in ((A, 0.5), (B, 0.6), (C, 0.7)))
     return Results(
@@ -59,9 +77,9 @@ def results() -> Results:
         final=third.metrics,
         rounds=(first, second, third),
         contributors=(
-            Contributor(A, "0x" + "01" * 20, 90, 0.6167, 1.0, 6_171, str(74 * TOKEN), str(74 * TOKEN)),
-            Contributor(B, "0x" + "02" * 20, 60, 0.2167, 1.0, 6_171, str(26 * TOKEN), str(26 * TOKEN)),
-            Contributor(C, "0x" + "03" * 20, 30, 0.1667, 0.5, 4_922, str(20 * TOKEN), str(20 * TOKEN)),
+            contributor(A, "01", 90, 0.6167, 1.0, 6_171, 74, 1.85),
+            contributor(B, "02", 60, 0.2167, 1.0, 6_171, 26, 0.65),
+            contributor(C, "03", 30, 0.1667, 0.5, 4_922, 20, 0.5),
         ),
         baselines=Baselines(alone, Metrics(0.15, 0.97, 0.99)),
         versions={"fedledger": "0.1.0"},

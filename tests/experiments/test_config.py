@@ -3,6 +3,7 @@
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,9 +39,64 @@ def test_a_saved_configuration_reads_back_the_same(
     assert read(file) == config == load(str(file))
 
 
+DATA = {"hospitals": None, "digits": None, "credit": "credit.csv", "mnist": "."}
+"""What each preset is given as --data."""
+
+
+@pytest.fixture
+def some_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of every kind, in the working folder."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "credit.csv").write_text("x,default\n1,0\n")
+    for part in ("train", "test"):
+        np.savez(tmp_path / f"toys_{part}.npz", x=np.zeros((2, 3)), y=np.arange(2))
+
+
+@pytest.mark.usefixtures("some_data")
 @pytest.mark.parametrize("name", presets())
 def test_every_preset_is_a_possible_run_that_bears_its_name(name: str) -> None:
-    assert load(name).name == name
+    assert load(name, flags={"data.source": DATA[name]}).name == name
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("credit", "label is the column default"), ("mnist", "the folder that holds")]
+)
+def test_a_preset_without_data_says_what_to_give(name: str, hint: str) -> None:
+    with pytest.raises(UsageError, match=f"The preset {name} has no data of its own.") as caught:
+        load(name)
+    assert hint in caught.value.hint
+    assert "--data" in caught.value.hint
+
+
+@pytest.mark.usefixtures("some_data")
+def test_a_folder_means_the_file_in_it_that_is_trained_on(tmp_path: Path) -> None:
+    assert load("mnist", flags={"data.source": "."}).data.source == str(tmp_path / "toys_train.npz")
+    (tmp_path / "mine.toml").write_text('[data]\nsource = "."\ntest = 0\n')
+    assert load("mine.toml").data.source == str(tmp_path / "toys_train.npz")
+
+
+def test_the_published_mnist_setting_is_a_preset(tmp_path: Path, some_data: None) -> None:
+    config = load("mnist", flags={"data.source": str(tmp_path)})
+    assert (config.trainers, config.invited, config.rounds, config.data.partition) == (100, 10, 50, "iid")
+    training = config.training
+    assert (training.epochs, training.batch_size, training.learning_rate, training.momentum) == (
+        5,
+        10,
+        0.01,
+        0.5,
+    )
+    assert (config.model.hidden, config.model.dropout) == ((200,), 0.5)
+
+
+def test_code_of_ones_own_is_no_path_and_needs_no_file() -> None:
+    names = ["data.source=mine:rows", "data.partition=mine:parts", "model.name=mine:model"]
+    config = load(overrides=[*names, "model.settings={ widths = [3, 4], deep = true }"])
+    assert (config.data.source, config.data.partition, config.model.name) == (
+        "mine:rows",
+        "mine:parts",
+        "mine:model",
+    )
+    assert config.model.settings == {"widths": (3, 4), "deep": True}
 
 
 def test_the_hospitals_are_five_with_ten_rounds_of_real_data() -> None:
@@ -95,7 +151,24 @@ def test_a_reward_is_counted_in_the_smallest_unit() -> None:
         ("rounds=1000000", "a number from 1 to 10,000 is needed"),
         ("trainers=0", "a number from 1 to 512 is needed"),
         ("seed=99999999999999999999", "a number from 0 to 9,007,199,254,740,991 is needed"),
-        ("model.name=forest", "choose one of 'mlp', 'logistic'"),
+        ("model.name=forest", "choose one of 'logistic', 'mlp', 'cnn', or your own as module:attribute"),
+        ("model.name=cnn", "has to know the shape of a row as an image"),
+        ("model.image=[8, 8]", "three numbers are needed: channels, height and width"),
+        ("model.image=[1, 0, 8]", "a number from 1 to 512 is needed"),
+        ("model.kernel=2", "choose one of 1, 3, 5, 7"),
+        ("model.dropout=1", "a number from 0 to 0.95 is needed"),
+        ("model.settings.deep=true", "for a model of one's own, and mlp is installed"),
+        (
+            "data.partition=halves",
+            "choose one of 'iid', 'dirichlet', 'sizes', 'shards', 'column', or your own",
+        ),
+        ("data.partition=column", "data.column go together"),
+        ("data.column=ward", "data.column go together"),
+        ("data.shards=0", "a number from 1 to 1,000 is needed"),
+        ("data.alpha=0", "a number from 0.001 to 1,000 is needed"),
+        ("data.center=0.5", "data.center = 0.5 needs data.scale"),
+        ("data.scale=0", "data.scale = 0 cannot be: a number from 1e-09 to"),
+        ("data.validation=0", "leaves no rows to score on"),
         ("model.hidden=8", "a list is needed"),
         ("model.hidden=[]", "model.hidden = [] cannot be: it may not be empty"),
         ("model.hidden=[8, 0]", "model.hidden.1 = 0 cannot be"),
@@ -111,7 +184,7 @@ def test_a_reward_is_counted_in_the_smallest_unit() -> None:
         ("windows.quorum=6", "can never be met by 5 trainers"),
         ("windows.close_window=1", "a number from 2 to"),
         ("scoring.minimum_gain=999", "100 times"),
-        ("trainers=11", "2^11 model evaluations"),
+        ("scoring.budget=11", "12 model evaluations"),
         ("rounds", "does not say what to set"),
         ("=3", "does not say what to set"),
         ("rounds=[1", "is not a value for rounds"),
@@ -126,12 +199,15 @@ def test_an_impossible_setting_is_refused_with_what_would_be_possible(change: st
     assert "\n" not in caught.value.message.replace(repr(change), "")
 
 
-def test_exact_shares_above_the_budget_name_the_other_rules() -> None:
+def test_a_budget_too_small_to_score_by_names_the_least_that_works() -> None:
     with pytest.raises(UsageError) as caught:
-        load(overrides=["trainers=12"])
-    assert '"equal" or "examples"' in caught.value.hint
-    assert load(overrides=["trainers=12", "scoring.rule=equal"]).trainers == 12
-    assert load(overrides=["trainers=12", "scoring.budget=4096"]).trainers == 12
+        load("hospitals", ("trainers=40", "scoring.budget=81"))
+    assert "scoring.budget to 82" in caught.value.hint
+    assert load("hospitals", ("trainers=40", "scoring.budget=82")).scoring.budget == 82
+
+
+def test_rules_without_utilities_need_no_budget() -> None:
+    assert load("hospitals", ("trainers=40", "scoring.budget=1", "scoring.rule=equal")).scoring.budget == 1
 
 
 @pytest.mark.parametrize(
@@ -157,7 +233,7 @@ def test_an_unknown_preset_is_answered_with_those_there_are() -> None:
     assert caught.value.hint == "Do you mean hospitals?"
     with pytest.raises(UsageError) as caught:
         load("xyz")
-    assert caught.value.hint == "There are: hospitals."
+    assert caught.value.hint == "There are: credit, digits, hospitals, mnist."
 
 
 @pytest.mark.parametrize(
@@ -230,6 +306,14 @@ def test_a_configuration_that_no_run_wrote_is_refused_with_how_to_begin_one(tmp_
     with pytest.raises(UsageError, match="cut or changed") as caught:
         read(file)
     assert f"fl run {file}" in caught.value.hint
+
+
+def test_scoring_needs_rows_unless_shares_are_equal_or_by_examples() -> None:
+    for rule in ("equal", "examples"):
+        changes = ["data.validation=0", f"scoring.rule={rule}"]
+        assert load(overrides=changes).data.validation == 0
+        with pytest.raises(UsageError, match="no rows to score on"):
+            load(overrides=[*changes, "scoring.guard=best"])
 
 
 @pytest.mark.parametrize("name", ["Patients 2024.csv", "ä.csv", "x" * 200 + ".csv"])

@@ -3,13 +3,17 @@ import pandas as pd
 import pytest
 
 from clients.data import encode
-from experiments.datasets import Dataset, describe, load, split
-from fl.canonical import untag_float
+from experiments.datasets import describe, split
+from experiments.learning_config import DataConfig
+from experiments.sources import Dataset, load
+from fl.canonical import dump, untag_float
 from fl.errors import UsageError
+
+MEASURED = DataConfig()
 
 
 def dataset(**columns):
-    return Dataset("test", pd.DataFrame(columns), "y")
+    return Dataset(pd.DataFrame(columns), "y")
 
 
 def of_classes(*counts):
@@ -17,38 +21,12 @@ def of_classes(*counts):
     return dataset(x=np.arange(len(labels), dtype=float), y=labels)
 
 
-def described(**columns):
+def described(config=MEASURED, **columns):
     data = dataset(**columns)
-    return describe(data.frame, "y", np.arange(len(data.frame)))
+    return describe(data.frame, "y", np.arange(len(data.frame)), config)
 
 
 TWO = ["b", "a"] * 5
-
-# --- load
-
-
-def test_the_bundled_data_has_569_patients_and_two_diagnoses():
-    data = load("breast_cancer")
-    assert data.frame.shape == (569, 31)
-    assert data.frame[data.label].value_counts().to_dict() == {"benign": 357, "malignant": 212}
-
-
-def test_a_file_is_loaded_with_its_label(tmp_path):
-    path = tmp_path / "wards.csv"
-    path.write_text("a,y\n1,yes\n2,no\n")
-    data = load(path, "y")
-    assert (data.name, data.label, list(data.frame["y"])) == ("wards", "y", ["yes", "no"])
-
-
-def test_a_file_needs_a_label(tmp_path):
-    with pytest.raises(UsageError, match="to be predicted"):
-        load(tmp_path / "wards.csv")
-
-
-def test_the_label_of_the_bundled_data_has_to_be_one_of_its_columns():
-    with pytest.raises(UsageError, match="no column 'cancer'"):
-        load("breast_cancer", "cancer")
-
 
 # --- describe
 
@@ -74,13 +52,13 @@ def test_typed_columns_are_described_like_text():
 
 def test_centre_and_scale_come_from_the_validation_rows_alone():
     frame = pd.DataFrame({"n": [1.0, 3.0, 1e6, -1e6], "y": ["a", "b", "a", "b"]})
-    column = describe(frame, "y", np.array([0, 1])).columns[0]
+    column = describe(frame, "y", np.array([0, 1]), MEASURED).columns[0]
     assert (untag_float(column.center), untag_float(column.scale)) == (2.0, 1.0)
 
 
 def test_categories_and_classes_come_from_all_rows():
     frame = pd.DataFrame({"c": ["u", "v", "w"], "y": ["a", "b", "c"]})
-    data = describe(frame, "y", np.array([0]))
+    data = describe(frame, "y", np.array([0]), MEASURED)
     assert data.columns[0].categories == ("u", "v", "w")
     assert data.classes == ("a", "b", "c")
 
@@ -91,9 +69,9 @@ def test_a_constant_column_is_centred_and_not_scaled():
 
 
 def test_what_was_described_can_be_encoded():
-    data = load("breast_cancer")
+    data = load(MEASURED)
     rows = split(data, seed=1).validation
-    terms = describe(data.frame, data.label, rows)
+    terms = describe(data.frame, data.label, rows, MEASURED)
     x, y = encode(data.frame.iloc[rows], terms)
     assert x.mean(axis=0) == pytest.approx(np.zeros(30), abs=1e-5)
     assert x.std(axis=0) == pytest.approx(np.ones(30), abs=1e-5)
@@ -130,6 +108,48 @@ def test_data_that_terms_cannot_describe_is_refused_by_name(columns, complaint):
 def test_marks_and_ranges_among_texts_are_categories():
     data = described(c=["?", "red"] * 5, ages=["18-25", "26+"] * 5, grade=[*"12345678", "X", "-"], y=TWO)
     assert [column.kind for column in data.columns] == ["category"] * 3
+
+
+def test_a_centre_and_a_scale_that_were_chosen_are_not_measured():
+    columns = described(DataConfig(center=5.0, scale=16.0), a=range(10), b=[1e6] * 10, y=TWO).columns
+    assert {(column.center, column.scale) for column in columns} == {("float:5.0", "float:16.0")}
+
+
+def test_without_rows_to_measure_on_a_scale_has_to_be_chosen():
+    frame, nothing = pd.DataFrame({"n": range(10), "y": TWO}), np.array([], int)
+    with pytest.raises(UsageError, match="column 'n' usually are") as refusal:
+        describe(frame, "y", nothing, MEASURED)
+    assert "data.scale" in refusal.value.hint
+    assert describe(frame, "y", nothing, DataConfig(scale=255.0)).columns[0].scale == "float:255.0"
+
+
+def test_codes_that_look_like_numbers_are_categories_where_that_is_said():
+    config = DataConfig(categories=("education", "member"))
+    data = described(config, education=["0", "5"] * 5, member=["True", "False"] * 5, age=range(10), y=TWO)
+    assert [column.kind for column in data.columns] == ["category", "category", "number"]
+    assert data.columns[0].categories == ("0", "5")
+
+
+def test_columns_that_are_left_out_are_no_inputs():
+    data = described(
+        DataConfig(leave_out=("name",)), name=map("patient {}".format, range(10)), n=range(10), y=TWO
+    )
+    assert [column.name for column in data.columns] == ["n"]
+
+
+@pytest.mark.parametrize("setting", ["categories", "leave_out"])
+def test_a_column_that_is_not_there_cannot_be_chosen(setting):
+    with pytest.raises(UsageError, match="no column 'wards'"):
+        described(DataConfig(**{setting: ("wards",)}), ward=range(10), y=TWO)
+
+
+def test_784_pixels_fit_into_terms_and_as_many_as_do_not_are_refused():
+    def wide(columns):
+        return described(DataConfig(scale=255.0), **{f"x{n}": [0, 255] * 5 for n in range(columns)}, y=TWO)
+
+    assert len(dump(wide(784).model_dump(mode="json"))) < 100_000
+    with pytest.raises(UsageError, match="3,072 columns are more than terms can describe"):
+        wide(3072)
 
 
 # --- split
@@ -173,9 +193,24 @@ def test_a_number_to_predict_is_called_that_before_its_values_are_called_rare():
         split(dataset(x=range(101), y=range(101)), seed=1)
 
 
-@pytest.mark.parametrize(
-    "fractions", [(0, 0.2), (0.2, 0), (0.5, 0.5), (1.2, 0.2), (-0.1, 0.2), (float("nan"), 0.2)]
-)
+def test_without_a_validation_part_its_rows_are_trained_on():
+    parts = split(of_classes(10, 10), 1, 0.2, 0)
+    assert [len(part) for part in parts] == [16, 0, 4]
+    assert [len(part) for part in split(of_classes(10, 2), 1, 0.2, 0)] == [9, 0, 3]
+
+
+def test_a_data_sets_own_test_part_takes_the_place_of_a_fraction():
+    data = of_classes(10, 10)
+    own = Dataset(data.frame, "y", test=data.frame[:4])
+    assert [len(part) for part in split(own, 1, 0, 0.1)] == [18, 2, 0]
+    with pytest.raises(UsageError, match="has a test part of its own") as refusal:
+        split(own, 1, 0.2, 0.1)
+    assert refusal.value.hint == "Set data.test to 0."
+    with pytest.raises(UsageError, match="own test part, and this one has none"):
+        split(data, 1, 0, 0.1)
+
+
+@pytest.mark.parametrize("fractions", [(0.5, 0.5), (1.2, 0.2), (-0.1, 0.2), (0.2, -0.1), (float("nan"), 0.2)])
 def test_parts_that_leave_no_training_rows_are_refused(fractions):
     with pytest.raises(UsageError, match="training part"):
         split(of_classes(10, 10), 1, *fractions)

@@ -7,6 +7,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from experiments.loading import load
 from experiments.plots import draw, metrics_figure, rewards_figure
 from experiments.results import Results
 
@@ -39,6 +40,28 @@ def test_reputation_begins_at_half_and_stays_through_a_failed_round(results: Res
     reputation = rewards_figure(results).axes[1]
     drawn = [[float(value) for value in line.get_ydata()] for line in reputation.lines]
     assert drawn[2] == [5_000, 5_625, 5_625, 4_922]
+
+
+def test_what_each_trainer_earned_is_drawn_against_an_equal_share(results: Results) -> None:
+    against = rewards_figure(results).axes[2]
+    assert [bar.get_height() for bar in against.patches] == [1.85, 0.65, 0.5]
+    assert against.get_legend() is None
+
+
+def test_who_misbehaved_is_drawn_in_another_colour_and_named_in_the_legend(results: Results) -> None:
+    third = replace(results.contributors[2], misbehaviour="noise")
+    config = load(overrides=["trainers=3", "rounds=3", "misbehaviour.3=noise"])
+    figure = rewards_figure(replace(results, config=config, contributors=(*results.contributors[:2], third)))
+    colours = [bar.get_facecolor() for bar in figure.axes[2].patches]
+    assert colours[0] == colours[1] != colours[2]
+    (names,) = ([text.get_text() for text in legend.get_texts()] for legend in figure.legends)
+    assert names == ["site-1", "site-2", "[b]site-3: noise"]
+
+
+def test_without_baselines_only_the_model_is_drawn(results: Results) -> None:
+    losses, _ = metrics_figure(replace(results, baselines=None)).axes
+    assert [line.get_label() for line in losses.lines] == ["together, federated"]
+    assert not losses.patches
 
 
 def test_the_same_results_give_the_same_pictures(results: Results, tmp_path: Path) -> None:

@@ -1,12 +1,20 @@
 """Tables and progress, as they reach a terminal of 80 columns."""
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
+from experiments.loading import load
 from experiments.progress import Lines, Live
-from experiments.report import baselines_table, contributors_table, report, rounds_table
+from experiments.report import (
+    baselines_table,
+    contributors_table,
+    misbehaviour_table,
+    report,
+    rounds_table,
+)
 from experiments.results import Results
 
 
@@ -44,8 +52,38 @@ def test_the_result_stands_between_its_two_baselines(results: Results) -> None:
     assert "0.1500" in lines_with(text, "one place")[0]
 
 
+def misbehaving(results: Results) -> Results:
+    """The same, but the third trainer sent what is not a number."""
+    third = replace(results.contributors[2], misbehaviour="nan", equal_shares=0.5)
+    config = load(overrides=["trainers=3", "rounds=3", "misbehaviour.3=nan"])
+    return replace(results, config=config, contributors=(*results.contributors[:2], third))
+
+
+def test_who_misbehaved_stands_beside_what_became_of_it_and_an_honest_trainer(results: Results) -> None:
+    text = shown(misbehaviour_table(misbehaving(results)))
+    (line,) = lines_with(text, "[b]site-3")
+    for cell in ("nan", "1 accepted, 1 not_finite", "0.50"):
+        assert cell in line
+    assert "1.25" in lines_with(text, "honest")[0]
+    assert "Misbehaviour" in shown(report(misbehaving(results)))
+    assert "Misbehaviour" not in shown(report(results))
+
+
+def test_without_baselines_the_model_stands_alone(results: Results) -> None:
+    text = shown(baselines_table(replace(results, baselines=None)))
+    assert "0.2000" in lines_with(text, "together")[0]
+    assert not lines_with(text, "alone")
+
+
+def test_a_trainer_that_never_came_has_no_quality(results: Results) -> None:
+    stranger = replace(results.contributors[0], name="site-4", quality=0.0, equal_shares=None)
+    (line,) = lines_with(shown(contributors_table(replace(results, contributors=(stranger,)))), "site-4")
+    assert line.count("–") == 2
+
+
 def test_nothing_is_cut_off_at_80_columns(results: Results) -> None:
     assert "…" not in shown(report(results))
+    assert "…" not in shown(report(misbehaving(results)))
 
 
 def test_in_a_pipe_every_round_is_one_line_on_stderr(

@@ -3,18 +3,25 @@
 import json
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 import experiments
 from experiments.config import RunConfig
 from experiments.folder import alone
+from experiments.holdings import Holdings
+from experiments.loading import load
 from experiments.progress import Silent
 from experiments.results import Results
 from fl.cli import main
 from fl.errors import LedgerUnavailable, UsageError
+
+WRITTEN = {"config.toml", "results.json", "metrics.png", "rewards.png", "partition.csv", "partition.png"}
+HELD = Holdings(("site-1", "site-2"), ("no", "yes"), np.array([[3, 4], [5, 6]]))
 
 
 class Runner:
@@ -33,12 +40,14 @@ class Runner:
             (folder / "config.toml").write_text(config.to_toml())
         if self.ends:
             raise self.ends
+        HELD.write(folder)
         return self.results
 
     def resume(self, folder: Path, progress: Silent) -> Results:
         self.resumed = folder
         if self.ends:
             raise self.ends
+        HELD.write(folder)
         return self.results
 
 
@@ -61,11 +70,20 @@ def test_a_run_writes_results_and_pictures_and_names_what_to_do_next(
 ) -> None:
     assert main(["run"]) == 0
     folder = tmp_path / "runs/hospitals-1"
-    assert files(folder) == {"config.toml", "results.json", "metrics.png", "rewards.png"}
+    assert files(folder) == WRITTEN
     said = capsys.readouterr().out
     for command in ("verify", "rewards", "rounds"):
         assert re.search(rf"^fl {command} +runs/hospitals-1 ", said, re.MULTILINE)
     assert Results.read(folder) == runner.results
+
+
+def test_what_a_verifier_has_to_name_again_is_part_of_what_to_do_next(
+    runner: Runner, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = load(overrides=["model.name=mine:model", "rule.name=mine:Rule"])
+    runner.results = replace(runner.results, config=own)
+    assert main(["run", "--out", "mine"]) == 0
+    assert "fl verify  mine --model mine:model --strategy mine:Rule  " in capsys.readouterr().out
 
 
 def test_with_json_stdout_is_the_results_and_nothing_else(
@@ -88,6 +106,29 @@ def test_every_option_reaches_the_configuration(runner: Runner, tmp_path: Path) 
     assert config.name == "my-rows"
     assert "breast" not in config.purpose
     assert (tmp_path / "runs/my-rows-4").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (["--data", "rows.csv", "--label", "y"], "rows"),
+        (["digits", "--data", "rows.csv", "--label", "y"], "rows"),
+        (["--data", "rows.npz"], "rows"),
+        (["credit", "--data", "rows.csv"], "credit"),
+        (["credit", "--data", "rows.csv", "--label", "y"], "credit"),
+        (["mnist", "--data", "rows.npz"], "mnist"),
+        (["mine.toml", "--data", "rows.csv", "--label", "y"], "mine"),
+    ],
+)
+def test_data_of_a_strangers_makes_another_run_and_data_that_the_preset_waits_for_does_not(
+    runner: Runner, tmp_path: Path, words: list[str], name: str
+) -> None:
+    (tmp_path / "rows.csv").write_text("x,y\n1,a\n")
+    np.savez(tmp_path / "rows.npz", x=np.zeros((2, 3)), y=np.arange(2))
+    (tmp_path / "mine.toml").write_text('name = "mine"\n')
+    assert main(["run", *words]) == 0
+    assert runner.config is not None
+    assert runner.config.name == name
 
 
 def test_a_folder_that_is_taken_is_left_alone_and_the_next_name_is_used(
@@ -138,10 +179,13 @@ def test_a_file_in_place_of_a_folder_is_refused(
         ["--set", "training.epoch=1"],
         ["--rounds", "0"],
         ["--rounds", "many"],
-        ["--trainers", "11"],
+        ["--trainers", "513"],
         ["--data", "missing.csv", "--label", "y"],
         ["--data", "missing.csv"],
         ["--label", "y"],
+        ["credit"],
+        ["mnist"],
+        ["mnist", "--data", "."],
         ["--resume", "missing"],
         ["--resume", "."],
         ["--resume", "missing", "--rounds", "3"],
@@ -237,7 +281,7 @@ def test_resuming_ends_as_an_undisturbed_run_does(
     runner.ends = None
     assert main(["run", "--resume", "mine"]) == 0
     assert runner.resumed == Path("mine")
-    assert files(tmp_path / "mine") == {"config.toml", "results.json", "metrics.png", "rewards.png"}
+    assert files(tmp_path / "mine") == WRITTEN
     assert re.search("^fl verify +mine ", capsys.readouterr().out, re.MULTILINE)
 
 
