@@ -1,0 +1,154 @@
+"""Worker processes that live over many jobs, so that what they import serves all; none outlives its parent.
+
+A job that raises, or takes its process with it, has failed; the others go on.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from types import TracebackType
+from typing import Any, Self
+
+from fl.errors import FedledgerError
+
+Tell = Callable[[object], None]
+Heard = Callable[[int, object], None]
+"""Number of a job, and what it told."""
+
+_processes = multiprocessing.get_context("spawn")  # a fork would copy torch's threads half
+_TOLD, _DONE, _FAILED = "told", "done", "failed"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A function of a module, to be called as `function(*arguments, tell)` in a worker."""
+
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a job has no result."""
+
+    reason: str
+    hint: str = ""
+
+
+@dataclass
+class _Worker:
+    process: BaseProcess
+    connection: Connection
+    job: int = -1
+
+
+class Pool:
+    """`count` processes, begun when they are needed; use it as a context manager, whose end is theirs."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._free: list[_Worker] = []
+        self._busy: dict[Connection, _Worker] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End all workers at once, also those in the middle of something."""
+        for worker in (*self._free, *self._busy.values()):
+            worker.connection.close()
+            worker.process.kill()
+        for worker in (*self._free, *self._busy.values()):
+            worker.process.join()
+
+    def run(self, jobs: Sequence[Job], heard: Heard) -> Iterator[tuple[int, Any]]:
+        """Number and result, or Failure, of each job, as they are done; they begin in their order."""
+        left = deque(enumerate(jobs))
+        while left or self._busy:
+            while left and len(self._busy) < self._count:
+                self._begin(*left.popleft())
+            for connection in wait(list(self._busy)):
+                worker = self._busy[connection]  # type: ignore[index]  # connections went in, and come out
+                kind, said = _received(worker)
+                if kind == _TOLD:
+                    heard(worker.job, said)
+                else:
+                    yield self._end(worker), said
+
+    def _begin(self, number: int, job: Job) -> None:
+        worker = self._free.pop() if self._free else _start()
+        worker.job = number
+        self._busy[worker.connection] = worker
+        with suppress(BrokenPipeError):  # it died while it had nothing to do, which will be found
+            worker.connection.send(job)
+
+    def _end(self, worker: _Worker) -> int:
+        """A job has ended; its worker takes the next, unless it is no more."""
+        del self._busy[worker.connection]
+        if worker.process.is_alive():
+            self._free.append(worker)
+        else:
+            worker.connection.close()
+        return worker.job
+
+
+def _start() -> _Worker:
+    here, there = _processes.Pipe()
+    process = _processes.Process(target=_serve, args=(there,))
+    process.start()
+    there.close()
+    return _Worker(process, here)
+
+
+def _received(worker: _Worker) -> tuple[str, Any]:
+    try:
+        kind, said = worker.connection.recv()
+    except (EOFError, ConnectionResetError):
+        worker.process.join()
+        return _FAILED, Failure(f"Its process was ended ({_code(worker.process.exitcode)}).")
+    return kind, said
+
+
+def _code(code: int | None) -> str:
+    return signal.Signals(-code).name if code and code < 0 else f"exit code {code}"
+
+
+# --- in the worker
+
+
+def _serve(connection: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group: the parent decides
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    while True:
+        try:
+            job = connection.recv()
+        except EOFError:
+            return
+        connection.send(_outcome(job, lambda said: connection.send((_TOLD, said))))
+
+
+def _outcome(job: Job, tell: Tell) -> tuple[str, Any]:
+    try:
+        return _DONE, job.function(*job.arguments, tell)
+    except FedledgerError as error:
+        return _FAILED, Failure(error.message, error.hint)
+    except Exception as error:  # noqa: BLE001 - whatever one job raises must not end the others
+        return _FAILED, Failure(f"{type(error).__name__}: {error}")
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "only a spawned process runs this"
+    parent.join()
+    os._exit(1)
