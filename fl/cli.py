@@ -25,7 +25,9 @@ from fl.output import print_error
 _GROUP = "fedledger.commands"
 _HELP = {
     "run": "Train one model among sites that share no data, every round through a chain and a store.",
+    "sweep": "Run every combination of settings and seeds, and put what came of each into one table.",
     "simulate": "Run a Flower app of your own in this process, on a chain of its own if it is for one.",
+    "compare": "Compare runs: intervals over seeds, learning curves, rewards, cost, and pictures of them.",
     "verify": "Replay every round from the chain and the store, and say what is right and what is not.",
     "rounds": "Show tasks, their rounds, and the verdict on every update.",
     "rewards": "Show what each round paid and why, reputation over time, and balances; withdraw them.",

@@ -50,6 +50,18 @@ def test_terms_that_differ_in_anything_are_told_apart_by_what_is_shown(field, ca
     assert words(usual, capsys) != words(other, capsys)
 
 
+@pytest.mark.parametrize("field", ["rule", "utility", "budget"])
+@pytest.mark.parametrize("rule", ["shapley", "gtg", "leave_one_out", "equal", "examples"])
+def test_how_values_come_about_is_said_wherever_a_guard_goes_by_them(rule, field, capsys):
+    other = {"rule": "gtg" if rule == "shapley" else "shapley", "utility": "auc", "budget": 77}[field]
+    said = {"rule": rule, "utility": "log_loss", "budget": 1024, "validation": None}
+    one, two = (
+        Terms.model_validate({**TERMS.model_dump(), "guard": "best", "scoring": scoring})
+        for scoring in (said, {**said, field: other})
+    )
+    assert words(one, capsys) != words(two, capsys)
+
+
 def test_every_field_that_can_differ_is_tried():
     fixed = {"type", "version", "recipients", "tensors"}  # tensors are tried below
     assert set(OTHER) | fixed == set(Terms.model_fields)
