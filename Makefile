@@ -1,5 +1,5 @@
 # demo: from nothing but Python to a verified run · test: everything that CI runs · check: the quick part
-# check-deep: fuzzing for long · chaos: kill -9 at random moments · bench: the figures, with their targets
+# check-deep: fuzzing for long · chaos: kill -9 at random moments · bench: the figures, with their targets · bench-long: those that take up to an hour
 # tools: what developing needs (Python packages, npm's in contracts/, and in .tools/bin real nodes to test with)
 
 PYTHON ?= python3
@@ -11,7 +11,7 @@ FORGE := node_modules/@foundry-rs/forge-*/bin/forge   # npm's wrapper ends with 
 GO := $(or $(shell command -v go),$(abspath $(BIN))/go)
 NODES := .tools/bin/anvil .tools/bin/geth .tools/bin/ipfs
 
-.PHONY: demo test check check-deep chaos bench tools
+.PHONY: demo test check check-deep chaos bench bench-long tools
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -54,6 +54,9 @@ chaos: tools
 
 bench: tools .tools/ray/.installed
 	$(BIN)/python bench/run.py
+
+bench-long: $(VENV)/.developed
+	$(BIN)/python bench/run.py --long
 
 tools: $(VENV)/.developed contracts/node_modules/.installed $(NODES)
 

@@ -32,7 +32,7 @@ class Figure:
         """What is kept of it."""
         return {
             "name": self.name,
-            "value": round(self.value, 3),
+            "value": float(f"{self.value:.6g}"),
             "unit": self.unit,
             "target": self.target,
             "met": self.met,

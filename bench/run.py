@@ -1,8 +1,9 @@
 """Measures what there are targets for, prints it, and keeps it in bench/results.json.
 
-    python bench/run.py [--only PART]... [--json]
+    python bench/run.py [--long] [--only PART]... [--json]
 
-Ends with 1 when a target is missed. Whatever else runs on the machine makes it slower than it is.
+`--long` measures what takes longer than a coffee, and keeps it in bench/long.json. Ends with 1 when a target
+is missed. Whatever else runs on the machine makes it slower than it is.
 """
 
 from __future__ import annotations
@@ -25,34 +26,42 @@ sys.path.append(str(HERE.parent / "tests" / "support"))  # which starts and stop
 
 from figures import Figure  # noqa: E402 - its modules start anvil as tests do, so the path comes first
 
-PARTS = ("store", "submissions", "gas", "scan", "simulation", "deployed")
+PARTS = (
+    "store", "submissions", "gas", "scan", "contribution", "sweep", "overhead", "simulation", "deployed",
+)  # fmt: skip
+LONG = ("contribution", "learning", "guards")
 PACKAGES = ("fedledger", "flwr", "py-evm", "web3", "eth-account", "coincurve")
 
 
 def main() -> int:
     """Run the parts that were asked for, and return the exit code."""
     arguments = _arguments()
-    found = [figure for part in arguments.only or PARTS for figure in _measure(part)]
+    parts = LONG if arguments.long else PARTS
+    found = [figure for part in arguments.only or parts for figure in _measure(part, arguments.long)]
     if arguments.json:
         print(json.dumps([figure.record() for figure in found], indent=2))
     else:
         Console().print(_table(found))
     if not arguments.only:
-        _keep("results.json", [figure.record() for figure in found])
+        _keep("long.json" if arguments.long else "results.json", [figure.record() for figure in found])
         _keep("machine.json", _machine())
     return int(any(figure.met is False for figure in found))
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure what there are targets for.")
-    parser.add_argument("--only", action="append", choices=PARTS, help="this part; nothing is kept then")
+    parser.add_argument("--long", action="store_true", help="measure what takes up to an hour")
+    parser.add_argument(
+        "--only", action="append", choices=sorted({*PARTS, *LONG}), help="this part; nothing is kept then"
+    )
     parser.add_argument("--json", action="store_true", help="print what would be kept")
     return parser.parse_args()
 
 
-def _measure(part: str) -> list[Figure]:
+def _measure(part: str, long: bool) -> list[Figure]:
     print(f"{part} …", file=sys.stderr)
-    return list(import_module(part).figures())
+    module = import_module(part)
+    return list(module.long_figures() if long else module.figures())
 
 
 def _table(found: list[Figure]) -> Table:
