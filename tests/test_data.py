@@ -115,7 +115,7 @@ def test_every_cell_of_a_file_stays_text(tmp_path):
         ("größe,y\n1,2\n".encode("latin-1"), "not text in UTF-8"),
         (b"\x89PNG\r\n\x1a\n\xff", "not text in UTF-8"),
         (b"\x89PNG\r\n\x1a\n\0\0\0\r", "not a text file"),
-        (gzip.compress(b"a,y\n1,2\n"), "is compressed"),
+        (gzip.compress(b"a,y\n1,2\n", mtime=0), "is compressed"),
         (b"PK\x03\x04\x14\0", "is an Excel workbook or a zip archive"),
         (b"SQLite format 3\0\x10", "is an SQLite database"),
         ("a,y\n1,2\n".encode("utf-16"), "is text in UTF-16"),
