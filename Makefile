@@ -1,5 +1,5 @@
 # demo: from nothing but Python to a verified run · test: everything that CI runs · check: the quick part
-# check-deep: fuzzing for long · chaos: kill -9 at random moments · bench: the figures, with their targets · bench-long: those that take up to an hour
+# check-deep: fuzzing for long · chaos: kill -9 at random moments · bench: the figures, with their targets · bench-long: those that take up to hours
 # tools: what developing needs (Python packages, npm's in contracts/, and in .tools/bin real nodes to test with)
 
 PYTHON ?= python3

@@ -50,7 +50,7 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure what there are targets for.")
-    parser.add_argument("--long", action="store_true", help="measure what takes up to an hour")
+    parser.add_argument("--long", action="store_true", help="measure what takes up to hours")
     parser.add_argument(
         "--only", action="append", choices=sorted({*PARTS, *LONG}), help="this part; nothing is kept then"
     )

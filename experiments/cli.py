@@ -26,7 +26,7 @@ PRESET = "hospitals"
 def run_command(
     source: Annotated[str | None, typer.Argument(metavar="[PRESET|FILE.toml]")] = None,
     data: Annotated[
-        Path | None, typer.Option("--data", help="A CSV or .npz file, a folder, or module:function.")
+        str | None, typer.Option("--data", help="A CSV or .npz file, a folder, or module:function.")
     ] = None,
     label: Annotated[str | None, typer.Option("--label", help="The column to be predicted.")] = None,
     rounds: Annotated[int | None, typer.Option("--rounds", help="How many rounds.")] = None,
@@ -51,7 +51,7 @@ def run_command(
     What to run is a preset (hospitals if left out), or a TOML file such as the config.toml of another run.
     """
     flags: dict[str, object] = {
-        "data.source": None if data is None else str(data),
+        "data.source": data,
         "data.label": label,
         "rounds": rounds,
         "trainers": trainers,
@@ -63,7 +63,7 @@ def run_command(
         _resume(resume, json=json)
         return
     if data and brings_data(source or PRESET):
-        flags |= about_file(data, label)
+        flags |= about_file(Path(data), label)
     _run(load(source or PRESET, changes or (), flags), out, json=json)
 
 

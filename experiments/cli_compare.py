@@ -67,15 +67,13 @@ def compare_command(
     RUN is the folder of a run, of a sweep, or a folder that holds such. Runs that differ in nothing but the
     seed are one group; groups are compared with the first, seed by seed where they have the same.
     """
-    if again is not None:
-        if runs or out or against or metric or model or shapley is not None:
-            raise UsageError(
-                "An earlier comparison is drawn again as it is.", "Give --again DIR and no runs."
-            )
-        _finish(Comparison.read(again), again, tensorboard, json=json)
-        return
+    if again is not None and (runs or out or against or metric or model or shapley is not None):
+        raise UsageError("An earlier comparison is drawn again as it is.", "Give --again DIR and no runs.")
     if tensorboard is not None:
         events.demand_ready(tensorboard)
+    if again is not None:
+        _finish(Comparison.read(again), again, tensorboard, json=json)
+        return
     with folders.made(out or folders.free(Path(), "compare")) as folder:
         fill = partial(exact.fill, wanted=shapley, model=model)
         made = _compared(runs or [], against, _metrics(metric), fill, quiet=json)

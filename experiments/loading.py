@@ -52,7 +52,7 @@ def load(source: str = "hospitals", overrides: Sequence[str] = (), flags: Flags 
             _put(values, key, value)
     for text in overrides:
         _put(values, *_parse(text))
-    if needed and "source" not in values["data"]:
+    if needed and not (isinstance(values.get("data"), dict) and "source" in values["data"]):
         raise UsageError(f"The preset {source} has no data of its own.", needed)
     _open_folder(values)
     return _with_absolute_source(_validate(values), Path())
@@ -87,6 +87,15 @@ def about_file(data: Path, label: str | None) -> dict[str, str]:
     name = re.sub(r"[^a-z0-9]+", "-", data.stem.lower()).strip("-")[:64].strip("-")
     purpose = f"Learn to predict {label or 'the class'} from the rows of {data.name}."
     return {"name": name or "data", "purpose": purpose, "site": "site"}
+
+
+def flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Settings of nested tables by dotted key."""
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
 
 
 # --- reading
@@ -131,15 +140,28 @@ def _read_toml(file: Path) -> dict[str, Any]:
 
 def _absolute(source: str, folder: Path) -> str:
     """A file's own relative paths start at that file; what is installed or somebody's code has no path."""
-    is_file = DataConfig.model_construct(source=source).is_file
-    return str((folder / Path(source).expanduser()).resolve()) if is_file else source
+    return str((folder / located(source)).resolve()) if _is_file(source) else source
+
+
+def _is_file(source: str) -> bool:
+    return DataConfig.model_construct(source=source).is_file
+
+
+def located(source: str) -> Path:
+    """The path that a source is. Raises UsageError for one that cannot be."""
+    try:
+        path = Path(source).expanduser()
+        path.resolve()
+    except (RuntimeError, ValueError) as error:  # nobody's home; a character that no path has
+        raise UsageError(f"data.source = {source!r:.100} is no path: {error}.") from error
+    return path
 
 
 def _open_folder(values: dict[str, Any]) -> None:
     """A folder of arrays means the file in it with the rows to train on."""
     data = values.get("data")
     source = data.get("source") if isinstance(data, dict) else None
-    if isinstance(source, str) and (folder := Path(source).expanduser()).is_dir():
+    if isinstance(source, str) and _is_file(source) and (folder := located(source)).is_dir():
         values["data"]["source"] = str(train_file(folder))
 
 

@@ -36,6 +36,10 @@ _SIMPLE = "Its settings are numbers, texts, true or false."
 Scale = Annotated[float, between(1e-12, 1e6)]
 
 
+class CannotMisbehave(UsageError):
+    """A misbehaviour of somebody's own failed, which is no way to misbehave."""
+
+
 class Misbehaviour(Section):
     """One way to misbehave; its fields are its settings, and this one is an honest trainer's."""
 
@@ -169,10 +173,10 @@ class Own(Misbehaviour):
         function = self.function()
         try:
             made = function(turn, **(self.model_extra or {}))
-        except Exception as error:  # somebody else's code may raise anything
-            raise UsageError(f"{self.name} failed: {own.said(error)}", OWN_HINT) from error
+        except (Exception, SystemExit) as error:  # somebody else's code may raise anything
+            raise CannotMisbehave(f"{self.name} failed: {own.said(error)}", OWN_HINT) from error
         if not isinstance(made, dict):
-            raise UsageError(f"{self.name} returns no arrays, but {type(made).__name__}.", OWN_HINT)
+            raise CannotMisbehave(f"{self.name} returns no arrays, but {type(made).__name__}.", OWN_HINT)
         return made
 
 

@@ -20,7 +20,7 @@ from experiments.config import RunConfig
 from experiments.federation import AGGREGATOR, virtual_waiting
 from experiments.folder import CONFIG, MODEL, sweep
 from experiments.grid import InProcessGrid
-from experiments.misbehaviour import Own
+from experiments.misbehaviour import CannotMisbehave, Own
 from experiments.parts import divide
 from experiments.progress import Silent
 from experiments.results import Results
@@ -172,9 +172,12 @@ class _Run:
         self.progress.training_done(self.sites.names[position])
 
     def _site_failed(self, position: int, error: Error) -> None:
-        """Stop for what is this machine's trouble, such as a full disk: it must cost no site its round."""
+        """Stop for what is this machine's trouble, such as a full disk: it must cost no site its round.
+
+        For code that fails to misbehave, too: a study would take its trainer for one that never came.
+        """
         kind = (error.reason or "").partition(" ")[0]
-        if kind in _MACHINE:
+        if kind in _MACHINE or kind == CannotMisbehave.__name__:
             name = self.sites.names[position]
             raise FedledgerError(f"{name} cannot go on ({kind}).", "The line above says what is wrong.")
 

@@ -26,7 +26,7 @@ _SCORING = {
 }
 _GUARDS = {
     "none": "every accepted update is aggregated",
-    "positive": "updates of negative value are left out of the aggregate, and paid as scored",
+    "positive": "only updates whose value is positive beyond doubt are aggregated; all are paid as scored",
     "best": "of the groups of updates that were tried, only the best one is aggregated; the others are paid "
     "as scored",
 }

@@ -64,7 +64,9 @@ class Surrogate:
         self._mixture = Mixture(game.examples, pairs)
         alone = [1 << player for player in range(game.players)]
         together = [1 << one | 1 << other for one, other in pairs]
-        self._measured = np.stack([tamed(game.outputs(mask)) for mask in (0, *alone, *together)])
+        measured = np.stack([tamed(game.outputs(mask)) for mask in (0, *alone, *together)])
+        # rows that are alike are mixed once: products in other places of a matrix end in other digits
+        self._measured, self._place = np.unique(measured, axis=1, return_inverse=True)
         self._utilities = {0: game(0)}
 
     def __call__(self, mask: int) -> int:
@@ -81,7 +83,8 @@ class Surrogate:
         flat = self._measured.reshape(len(self._measured), -1)
         mixed = self._mixture.coefficients(_members(masks, self._game.players)) @ flat
         for mask, outputs in zip(masks, mixed, strict=True):
-            self._utilities[mask] = self._game.mixed(mask, outputs.reshape(self._measured.shape[1:]))
+            distinct = outputs.reshape(self._measured.shape[1:])
+            self._utilities[mask] = self._game.mixed(mask, distinct[self._place])
 
 
 def tamed(outputs: Outputs) -> Outputs:

@@ -36,8 +36,8 @@ def guarded(terms: Terms, updates: Sequence[Update], scored: Scored) -> list[Upd
     """Whom the terms' guard lets into the aggregate, in chain order; nobody: the base stays.
 
     `positive`: trainers whose value is positive. `best`: of the coalitions that were evaluated, the one of
-    highest utility; of equal ones the smaller, then the better: who adds nothing only shortens the step. What
-    lies within the doubt counts as equal, and as nothing.
+    highest utility; of equal ones the smaller, then the better: who adds nothing only shortens the step. A
+    value within the doubt is none, and utilities within two tolerances are equal.
     """
     if terms.guard == "none":
         return list(updates)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from experiments.folder import CONFIG, RESULTS, alone
+from experiments.loading import flat
 from experiments.results import Results
 from experiments.sweep.cells import Cell
 from fl.errors import UsageError
@@ -90,20 +90,12 @@ class SweepFolder:
         if not file.is_file() or file.read_text("utf-8", errors="replace") == wanted:
             return []
         try:
-            there = dict(_flat(tomllib.loads(file.read_text("utf-8"))))
+            there = dict(flat(tomllib.loads(file.read_text("utf-8"))))
         except (UnicodeDecodeError, tomllib.TOMLDecodeError):
             return [f"its {CONFIG} was cut or changed"]
-        here = dict(_flat(tomllib.loads(wanted)))
+        here = dict(flat(tomllib.loads(wanted)))
         return [
             f"{key} is {there.get(key)!r} there, and {here.get(key)!r} in the file"
             for key in sorted(there.keys() | here.keys())
             if there.get(key) != here.get(key)
         ] or [f"its {CONFIG} is not as `fl run` writes it"]
-
-
-def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in table.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key, value

@@ -28,7 +28,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from experiments.loading import load
+from experiments.loading import flat, load, located
 from experiments.sweep.cells import SEED, Cell
 from experiments.sweep.naming import labels
 from experiments.sweep.rows import COLUMNS
@@ -112,7 +112,7 @@ class _Reader:
     def _located(self, settings: Settings) -> Settings:
         """A data file's relative path starts at the sweep's file."""
         source = settings.get("data.source")
-        if isinstance(source, str) and (file := self._folder / Path(source).expanduser()).is_file():
+        if isinstance(source, str) and (file := self._folder / located(source)).exists():
             return {**settings, "data.source": str(file.resolve())}
         return settings
 
@@ -125,22 +125,23 @@ class _Reader:
         return str(self._folder / base) if base.endswith(".toml") else base
 
     def _common(self) -> Settings:
-        return dict(_flat(self._table("set")))
+        return dict(flat(self._table("set")))
 
     def _axes(self) -> list[Axis]:
         return [*self._variants(), *self._grid(), self._seeds()]
 
     def _variants(self) -> Iterator[Axis]:
         for column, variants in self._table("variants").items():
-            if not isinstance(variants, dict) or not all(isinstance(one, dict) for one in variants.values()):
+            named = isinstance(variants, dict) and all(isinstance(one, dict) for one in variants.values())
+            if not named or not variants:
                 raise UsageError(
                     f"variants.{column} is no table of named variants.",
                     f'Write [variants.{column}.NAME] and below it settings, such as rule.name = "Krum".',
                 )
-            yield Axis(column, tuple((name, dict(_flat(own))) for name, own in variants.items()))
+            yield Axis(column, tuple((name, dict(flat(own))) for name, own in variants.items()))
 
     def _grid(self) -> Iterator[Axis]:
-        for key, values in _flat(self._table("grid")):
+        for key, values in flat(self._table("grid")):
             if key in ("seed", "seeds"):
                 raise UsageError("Seeds have a line of their own.", "Write seeds = [1, 2, 3] above [grid].")
             yield Axis(key, tuple((value, {key: value}) for value in _values(f"grid.{key}", values)))
@@ -166,15 +167,6 @@ def _parsed(file: Path) -> dict[str, Any]:
         raise UsageError(f"{file} is not a text file in UTF-8.") from error
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{file} is not valid TOML: {error}.") from error
-
-
-def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Settings of nested tables by dotted key."""
-    for key, value in table.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key, value
 
 
 def _values(key: str, values: object) -> list[object]:

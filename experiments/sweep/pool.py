@@ -114,7 +114,7 @@ def _start() -> _Worker:
 def _received(worker: _Worker) -> tuple[str, Any]:
     try:
         kind, said = worker.connection.recv()
-    except (EOFError, ConnectionResetError):
+    except (EOFError, OSError):  # ended before it said anything, or in the middle
         worker.process.join()
         return _FAILED, Failure(f"Its process was ended ({_code(worker.process.exitcode)}).")
     return kind, said

@@ -29,7 +29,9 @@ def means(rows: Sequence[Row], varied: Sequence[str]) -> Table:
     """One line for each combination of what is varied beside the seed; `varied` are its columns."""
     axes = [column for column in varied if column != SEED]
     numbers = {key: name for key, name in _NUMBERS.items() if any(row[key] is not None for row in rows)}
-    made = empty_table("Means over seeds", axes or ["cells"], ["seeds", *numbers.values()])
+    made = empty_table(
+        "Means over seeds, ± standard deviation", axes or ["cells"], ["seeds", *numbers.values()]
+    )
     groups = [list(group) for _, group in groupby(rows, key=lambda row: [row[axis] for axis in axes])]
     for group in groups[:FEW]:
         labels = [safe(shown(group[0][axis])) for axis in axes] or ["all"]

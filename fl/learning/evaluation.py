@@ -21,7 +21,7 @@ Kind = Literal["log_loss", "auc", "accuracy"]
 MAX_LOG_LOSS = 100.0
 """In nats. Log loss is cut off here, so that one absurd model cannot outweigh everything else."""
 
-_ROWS = 1 << 14  # at a time: what the layers hold meanwhile grows with them
+_ROWS, _IMAGES = 1 << 14, 1 << 9  # at a time: what the layers hold meanwhile grows with them
 
 WORST: dict[Kind, int] = {"log_loss": -100_000_000, "auc": 0, "accuracy": 0}
 """The utility of a model whose outputs are not finite."""
@@ -73,8 +73,14 @@ def logits(module: nn.Module, arrays: Arrays, x: torch.Tensor) -> Logits:
     load_state(module, arrays)
     module.eval()
     with torch.inference_mode():
-        outputs: Logits = torch.cat([module(rows).double() for rows in torch.split(x, _ROWS)]).numpy()
+        parts = torch.split(x, _IMAGES if _convolves(module) else _ROWS)
+        outputs: Logits = torch.cat([module(rows).double() for rows in parts]).numpy()
     return outputs
+
+
+def _convolves(module: nn.Module) -> bool:
+    """Whether a row may become as many numbers as it has pixels and a layer has filters."""
+    return any(isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d) for layer in module.modules())
 
 
 def log_loss(outputs: Logits, y: IntArray) -> float:

@@ -224,3 +224,20 @@ def test_a_value_may_be_off_by_more_tolerances_where_it_is_estimated(make_terms)
         Modelled(bent),
     )
     assert (estimated.doubt, exact_.doubt) == (24, 6)
+
+
+def test_rows_that_are_alike_stay_alike_in_every_mixture():
+    """Ties decide an AUC, and a product of matrices ends in other digits in other columns."""
+    updates, base = players(12)
+    seen = []
+
+    class Repeated(Modelled):
+        def of_outputs(self, coalition, outputs):
+            seen.append(len(np.unique(outputs, axis=0)))
+            return super().of_outputs(coalition, outputs)
+
+    utility = Repeated(bent)
+    utility.x, utility.y = utility.x[np.arange(201) % 6], np.arange(201) % 3
+    control_variate(Game(updates, base, utility), 120, SEED)
+    assert len(seen) > 4000
+    assert max(seen) <= 6

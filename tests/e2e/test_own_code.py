@@ -166,3 +166,15 @@ def test_what_is_wrong_with_ones_own_is_said_before_anything_is_written(
     assert run("wrong", change) == 2
     assert sentence in capsys.readouterr().err
     assert not (place / "wrong").exists()
+
+
+def test_a_misbehaviour_of_ones_own_that_fails_stops_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In a study its trainer would pass for one that never came."""
+    (tmp_path / "my_slip.py").write_text("def slip(turn):\n    return turn.bas\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    words = [word for change in (*SMALL, "misbehaviour.1=my_slip:slip") for word in ("--set", change)]
+    assert main(["run", "hospitals", "--out", str(tmp_path / "slip"), *words]) == 1
+    assert "hospital-1 cannot go on (CannotMisbehave)" in capsys.readouterr().err

@@ -319,3 +319,24 @@ def test_scoring_needs_rows_unless_shares_are_equal_or_by_examples() -> None:
 @pytest.mark.parametrize("name", ["Patients 2024.csv", "ä.csv", "x" * 200 + ".csv"])
 def test_any_file_gives_a_run_a_name_that_folders_can_have(name: str) -> None:
     RunConfig.model_validate(about_file(Path(name), "outcome"))
+
+
+@pytest.mark.parametrize("name", ["digits", "breast_cancer"])
+def test_a_folder_that_is_called_as_an_installed_set_does_not_hide_it(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert load("digits", [f'data.source="{name}"']).data.source == name
+
+
+@pytest.mark.parametrize("source", ["~nobody-of-that-name/x.csv", "x\0.csv"])
+def test_a_source_that_no_path_can_be_is_a_sentence(source: str) -> None:
+    with pytest.raises(UsageError, match="no path"):
+        load("hospitals", flags={"data.source": source, "data.label": "y"})
+
+
+@pytest.mark.parametrize("preset", ["credit", "mnist", "digits"])
+def test_a_section_that_is_one_value_is_a_sentence(preset: str) -> None:
+    with pytest.raises(UsageError):
+        load(preset, ["data=5"])

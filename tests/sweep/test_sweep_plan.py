@@ -113,6 +113,7 @@ def test_baselines_are_trained_only_where_the_file_asks_for_them(plan, tmp_path)
             "[variants.krum]\nrule.name = 'Krum'\n[variants.mean]\nx=1",
             "variants.mean is no table of named variants.",
         ),
+        ("[variants.defence]", "variants.defence is no table of named variants."),
         ("[variants.seed.one]\nseed = 1", "Two columns would be called seed."),
         ("[variants.accuracy.high]\nrounds = 9", "Two columns would be called accuracy."),
         ("[set]\nworkers = 2", "workers is how many processes train in one run."),
