@@ -55,7 +55,11 @@ def _arguments() -> argparse.Namespace:
         "--only", action="append", choices=sorted({*PARTS, *LONG}), help="this part; nothing is kept then"
     )
     parser.add_argument("--json", action="store_true", help="print what would be kept")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    for part in arguments.only or ():
+        if part not in (LONG if arguments.long else PARTS):
+            parser.error(f"{part} is measured {'without' if arguments.long else 'with'} --long")
+    return arguments
 
 
 def _measure(part: str, long: bool) -> list[Figure]:
