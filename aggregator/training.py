@@ -9,7 +9,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
@@ -162,7 +162,7 @@ class Training:
                     self.watch.trained(announcement.round, replies)
                     first = False
             if self._open_still():
-                self.deliver(announcement.invited, over=self._late())
+                self.deliver(over=self._late())
             elif self.rounds.ledger.now() > task.deadline:
                 break
             self.rounds.wait(until, lambda: self.rounds.over() or self.trainers.meet())
@@ -224,7 +224,7 @@ class Training:
         self.deliver(submitted - self._published)
 
     def deliver(
-        self, trainers: Collection[str] | None = None, over: Callable[[], bool] = lambda: False
+        self, trainers: AbstractSet[Address] | None = None, over: Callable[[], bool] = lambda: False
     ) -> None:
         """Have these (None: all) submit and publish what is due; wait no longer than until `over()`."""
         content = RecordDict({DELIVER: ConfigRecord()})

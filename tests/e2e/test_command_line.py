@@ -74,7 +74,7 @@ HEADER, *LINES = csv().splitlines(keepends=True)
         (HEADER + "".join(LINES[:5]) + "1.0,,true,ill\n", (), "missing values, in row 6; by column: colour"),
         (csv(), ("--label", "stat"), "There is no column 'stat'."),
         (HEADER + "1.0,red,true,ill\n" * 50, (), "holds one class only: 'ill'"),
-        (HEADER + "".join(LINES[:8]), (), "trainers and only"),
+        (HEADER + "".join(LINES[:8]), (), "trainers cannot divide"),
         (csv(), ("--set", "data.partition=dirichlet", "--set", "data.alpha=0.001"), "without rows"),
         (HEADER, (), "no rows"),
         ("", (), "is empty"),

@@ -41,7 +41,14 @@ def ran(fl, tmp_path_factory):
         patch.chdir(folder)
         patch.setattr(sys, "path", list(sys.path))
         code, out = fl(
-            *WORDS, "--set", "rule.name=my_rule:Mine", "--set", "fraction_train=0.6", "--out", "run", "--json"
+            *WORDS,
+            "--set",
+            "rule.name=my_rule:Mine",
+            "--set",
+            "fraction_train=0.6",
+            "--out",
+            "by-my-rule",
+            "--json",
         )
         assert code == 0
         yield json.loads(out)
@@ -49,13 +56,13 @@ def ran(fl, tmp_path_factory):
 
 
 def test_a_run_by_a_rule_of_one_s_own_verifies_when_the_rule_is_named(ran, verify):
-    found = verify("run", "--strategy", "my_rule:Mine")
+    found = verify("by-my-rule", "--strategy", "my_rule:Mine")
     assert found.code == 0
     assert found.said["unchecked"] == {}
 
 
 def test_who_does_not_name_the_rule_is_told_what_was_not_checked(ran, verify):
-    found = verify("run")
+    found = verify("by-my-rule")
     assert found.code == 0
     assert found.said["unchecked"] == {"aggregates": 2}
 

@@ -27,7 +27,7 @@ def test_who_has_no_coin_is_told_what_gas_may_cost(world):
 def test_an_address_of_nobody_and_another_contract_are_wrong_arguments(world, provider):
     with pytest.raises(UsageError, match="has no contract at"):
         Web3Ledger(provider, world.address("ada"))
-    token = Web3Ledger(provider, world.nobody.contract)._token.address
+    token = Web3Ledger(provider, world.nobody.contract)._token
     with pytest.raises(UsageError, match="is no federation"):
         Web3Ledger(provider, token)
 
