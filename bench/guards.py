@@ -97,10 +97,10 @@ def _attacked(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _earned(table: pd.DataFrame) -> Iterator[Figure]:
-    """What one of the attackers earned where it earned most, of an equal share."""
+    """What attackers earned on average, in the setting where they earned most, of an equal share."""
     earned = _attacked(_settings(table, "earned_misbehaving"))
     for defence in BY_SHAPLEY:
-        name = f"guards: what one attacker earns at most, {defence}"
+        name = f"guards: what the mean attacker earns at most, {defence}"
         yield Figure(name, earned[defence].max(), "equal shares", bound=0.05)
 
 

@@ -54,7 +54,23 @@ class Lines(Silent):
         self._out.print(describe(ended, seconds), soft_wrap=True)
 
 
-class Live(Silent):
+class Bars:
+    """What has bars on the screen from the beginning of a `with` to its end."""
+
+    _bars: Progress
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take the bars off the screen; the lines stay."""
+        self._bars.stop()
+
+
+class Live(Bars, Silent):
     """A bar for the rounds, one for the trainers of the round, and a line for each round that ended."""
 
     def __init__(self, out: Console | None = None) -> None:
@@ -68,16 +84,6 @@ class Live(Silent):
         )
         self._rounds = self._bars.add_task("rounds", visible=False, total=None)
         self._trainers = self._bars.add_task("updates", visible=False, total=None)
-
-    def __enter__(self) -> Self:
-        self._bars.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Take the bars off the screen; the lines stay."""
-        self._bars.stop()
 
     def run_started(self, rounds: int, trainers: int, done: int = 0) -> None:
         """Show the bars."""

@@ -8,6 +8,7 @@ smallest unit; shares and reputation are integers as in the protocol.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,12 @@ class Contributor:
     equal_shares: float | None = None
 
 
+def mean_equal_shares(some: Sequence[Contributor]) -> float | None:
+    """What they earned on average, in units of an equal share; None where no round asked any of them."""
+    shares = [one.equal_shares for one in some if one.equal_shares is not None]
+    return sum(shares) / len(shares) if shares else None
+
+
 @dataclass(frozen=True)
 class Alone:
     """The model that one trainer gets from its own rows, with as many epochs as the run."""
@@ -188,11 +195,12 @@ class Results:
 
     def equal_shares_by_kind(self) -> dict[str | None, float]:
         """What trainers earned on average in units of an equal share, by misbehaviour; None is the honest."""
-        found: dict[str | None, list[float]] = {None: []}
-        for one in self.contributors:
-            if one.equal_shares is not None:
-                found.setdefault(one.misbehaviour, []).append(one.equal_shares)
-        return {kind: sum(values) / len(values) for kind, values in found.items() if values}
+        kinds = dict.fromkeys([None, *(one.misbehaviour for one in self.contributors)])
+        means = {
+            kind: mean_equal_shares([one for one in self.contributors if one.misbehaviour == kind])
+            for kind in kinds
+        }
+        return {kind: mean for kind, mean in means.items() if mean is not None}
 
     def facts(self) -> dict[str, Any]:
         """What two runs of one seed must agree on, whatever their workers and machines."""

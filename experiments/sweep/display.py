@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Self
 
 from rich.console import Console
 from rich.progress import (
@@ -17,6 +15,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from experiments.progress import Bars
 from experiments.sweep.cells import Cell
 from experiments.sweep.rows import DONE, Row
 from fl.output import console, safe
@@ -25,7 +24,7 @@ _SHOWN = 3
 """Names of cells in one line."""
 
 
-class Display:
+class Display(Bars):
     """One line on stderr for each cell that has ended; on a terminal, bars below them."""
 
     def __init__(self, out: Console | None = None) -> None:
@@ -42,16 +41,6 @@ class Display:
         )
         self._cells = self._bars.add_task("cells", visible=False)
         self._at_work: dict[str, TaskID] = {}
-
-    def __enter__(self) -> Self:
-        self._bars.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Take the bars off the screen; the lines stay."""
-        self._bars.stop()
 
     def begun(self, cells: int, finished: int, strangers: Sequence[str]) -> None:
         """There are so many cells, of which some were finished before; and some that the file lacks."""

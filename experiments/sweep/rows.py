@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, fields
 
-from experiments.results import Baselines, Contributor, Metrics, Results
+from experiments.results import Baselines, Metrics, Results, mean_equal_shares
 from experiments.sweep.cells import Cell
 from experiments.sweep.naming import shown
 
@@ -49,8 +48,8 @@ def _outcome(found: Results) -> Row:
         "rounds_closed": sum(one.manifest is not None for one in found.rounds),
         "gas": sum(one.gas.total for one in found.rounds),
         "seconds": found.timing.total,
-        "earned_honest": earned(honest),
-        "earned_misbehaving": earned(others),
+        "earned_honest": mean_equal_shares(honest),
+        "earned_misbehaving": mean_equal_shares(others),
     }
 
 
@@ -59,9 +58,3 @@ def _compared(found: Baselines | None) -> Row:
         return dict.fromkeys(_BASELINES)
     values = (*asdict(found.mean_alone).values(), *asdict(found.pooled).values())
     return dict(zip(_BASELINES, values, strict=True))
-
-
-def earned(some: Sequence[Contributor]) -> float | None:
-    """What they earned on average, in units of an equal share; None where no round paid any of them."""
-    shares = [one.equal_shares for one in some if one.equal_shares is not None]
-    return sum(shares) / len(shares) if shares else None

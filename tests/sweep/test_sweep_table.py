@@ -6,9 +6,9 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from experiments.results import Contributor
+from experiments.results import Contributor, mean_equal_shares
 from experiments.sweep import table
-from experiments.sweep.rows import COLUMNS, earned
+from experiments.sweep.rows import COLUMNS
 
 
 def rows_of(*values):
@@ -49,9 +49,9 @@ def test_an_empty_table_can_be_written(tmp_path):
 def test_what_trainers_earned_is_the_mean_of_those_who_could():
     one = Contributor("site-1", "0x1", 10, 0.0, 1.0, 5000, "0", "0")
     shares = (0.0, 1.5, None)
-    assert earned([replace(one, equal_shares=share) for share in shares]) == 0.75
-    assert earned([replace(one, equal_shares=None)]) is None
-    assert earned([]) is None
+    assert mean_equal_shares([replace(one, equal_shares=share) for share in shares]) == 0.75
+    assert mean_equal_shares([replace(one, equal_shares=None)]) is None
+    assert mean_equal_shares([]) is None
 
 
 def test_the_columns_of_results_are_named_once():
