@@ -244,6 +244,7 @@ class Web3Ledger(Ledger):
         return Outcome(Stage.PENDING, word) if stage is None else Outcome(stage)
 
     def history(self, task: int, since: int = 0) -> tuple[Event, ...]:
+        checked("taskOf", [task])
         names = events.topics(events.TASK_EVENTS)
         topics = [list(names), task.to_bytes(32, "big")]
         found = self._scan(topics, since) if since else self._whole(topics, task)

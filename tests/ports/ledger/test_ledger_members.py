@@ -173,6 +173,8 @@ def test_an_argument_that_fits_no_type_of_the_contract_is_a_usage_error(world):
         lambda: world.owner.create_task(world.params(reward=2**128)),
         lambda: world.nobody.member(Address("ada")),
         lambda: world.nobody.task(2**256),
+        lambda: world.nobody.history(-1),
+        lambda: world.nobody.history(2**256),
     ):
         with pytest.raises(UsageError):
             call()
