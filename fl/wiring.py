@@ -121,7 +121,13 @@ def open_store(store: str) -> BlobStore:
         return KuboStore(store)
     if not (Path(store) / "blocks").is_dir():  # opening an empty folder would make it a store
         raise UsageError(f"There is no store in {store}.", "A store is a folder that holds `blocks`.")
-    return EmbeddedStore(Path(store))
+    return _embedded(store)
+
+
+@cache
+def _embedded(folder: str) -> EmbeddedStore:
+    """One for the whole process: it remembers what is on the disk."""
+    return EmbeddedStore(Path(folder))
 
 
 def _multiaddr(url: str) -> str:

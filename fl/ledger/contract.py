@@ -73,7 +73,7 @@ class Web3Ledger(Ledger):
         self._node.demand_contract(self._token)
         self._block_times: dict[bytes, int] = {}
         self._events: dict[tuple[bytes, int], Event] = {}
-        self._known: dict[int, Sequence[LogReceipt]] = {}
+        self._known: dict[int, tuple[int, Sequence[LogReceipt]]] = {}  # of a task: from which block on
 
     def _opened(self) -> Address:
         """The payment token of what must be a federation of this release (EIP-5267)."""
@@ -247,15 +247,17 @@ class Web3Ledger(Ledger):
         checked("taskOf", [task])
         names = events.topics(events.TASK_EVENTS)
         topics = [list(names), task.to_bytes(32, "big")]
-        found = self._scan(topics, since) if since else self._whole(topics, task)
+        found = self._found(topics, task, since or self.task(task).created_at)
         return tuple(self._event(names, log) for log in found)
 
-    def _whole(self, topics: list[Any], task: int) -> Sequence[LogReceipt]:
-        """All logs of a task; what was read before is read again from its newest block on."""
-        fetch, last = partial(self._logs, topics), self._last()
-        known = self._known.get(task, ())
-        self._known[task] = logs.renewed(known, fetch, self.task(task).created_at, last)
-        return self._known[task]
+    def _found(self, topics: list[Any], task: int, first: int) -> Sequence[LogReceipt]:
+        """Logs of a task from a block on; what was read before is read again from its newest block on."""
+        begun, known = self._known.get(task, (first, ()))
+        if first < begun:
+            begun, known = first, ()
+        found = logs.renewed(known, partial(self._logs, topics), begun, self._last())
+        self._known[task] = begun, found
+        return [log for log in found if log["blockNumber"] >= first]
 
     def _event(self, names: dict[bytes, str], log: LogReceipt) -> Event:
         """A log as an event; decoded once, for what a block says never changes."""

@@ -51,6 +51,7 @@ class EmbeddedStore:
         self._folder = folder
         self._blocks = folder / "blocks"
         self._partial = folder / "partial"
+        self._known: set[Path] = set()  # folders below `blocks` whose own names are on the disk: they stay
         with self._writing():
             _make_folder(self._blocks)
 
@@ -61,9 +62,11 @@ class EmbeddedStore:
         with self._locked(fcntl.LOCK_SH), ThreadPoolExecutor(_WRITERS) as writers:
             below, root = self._write_below(writers, blocks(stream))
             if below:
-                list(writers.map(self._sync, (*below, self._blocks)))
-            self._sync(self._write(root))  # no thread is started for a blob of one block
-            self._sync(self._blocks)
+                list(writers.map(self._sync, below))
+                self._sync_new(below)
+            folder = self._write(root)
+            self._sync(folder)  # no thread is started for a blob of one block
+            self._sync_new({folder})
         return root.cid
 
     def keep(self, cid: Cid) -> None:
@@ -167,9 +170,15 @@ class EmbeddedStore:
             raise
 
     def _sync(self, folder: Path) -> None:
-        """Put the names of written blocks on the disk, or of the folders that they are in."""
+        """Put the names in a folder on the disk."""
         with self._writing():
             sync_folder(folder)
+
+    def _sync_new(self, folders: set[Path]) -> None:
+        """Put the names of those folders on the disk that may not be there yet."""
+        if not folders <= self._known:
+            self._sync(self._blocks)
+            self._known |= folders
 
     def _prepare(self) -> None:
         """Make room for partial files, and remove what killed processes have left over."""

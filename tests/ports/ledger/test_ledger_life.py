@@ -102,8 +102,11 @@ def test_a_history_holds_nothing_of_another_task(world):
 def test_a_history_can_begin_at_a_later_block(world):
     history = world.nobody.history(live(world))
     later = history[len(history) // 2].at.block
-    assert world.nobody.history(1, since=later) == tuple(e for e in history if e.at.block >= later)
+    rest = tuple(event for event in history if event.at.block >= later)
+    assert world.nobody.history(1, since=later) == rest
     assert world.nobody.history(1, since=history[-1].at.block + 1) == ()
+    for since, expected in ((later, rest), (0, history), (later, rest)):  # by who has read nothing yet
+        assert world.owner.history(1, since=since) == expected
 
 
 def test_a_transaction_says_where_and_when_it_happened(world):
