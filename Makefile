@@ -20,7 +20,8 @@ demo: $(VENV)/.installed
 	$(BIN)/fl rewards runs/demo
 	$(BIN)/fl verify runs/demo
 
-# pytest comes last: its closing line is what CI reads
+# pytest comes last: its closing line is what CI reads. More workers than cores, since nodes are waited for;
+# a file to a worker, so that what its tests share is made once
 test:
 	$(MAKE) --jobs 3 tools
 	cd contracts && $(FORGE) fmt --check && $(FORGE) test
@@ -33,7 +34,7 @@ test:
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 4 --no-skips   # more than cores: half of the time is spent waiting for nodes
+	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder --no-skips
 
 check: $(VENV)/.developed
 	$(BIN)/ruff check

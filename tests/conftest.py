@@ -1,10 +1,14 @@
 """What holds for every test.
 
 `--no-skips`: a test that is skipped fails, so that a missing tool cannot pass for a success.
+
+Files that take long come first: a worker that meets them last ends alone, minutes after the others.
 """
 
 import signal
+from collections import Counter
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +19,18 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--no-skips", action="store_true", help="fail what would be skipped")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    minutes = Counter[Path]()
+    for item in items:
+        for mark in item.iter_markers("slow"):
+            minutes[item.path] += mark.kwargs.get("minutes", _FEW_SECONDS)
+    items.sort(key=lambda item: -minutes[item.path])
+
+
+_FEW_SECONDS = 0.05
+"""Minutes of a slow test that does not say how many."""
 
 
 @pytest.hookimpl(wrapper=True)

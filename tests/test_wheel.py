@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("fl", "aggregator", "clients", "experiments")
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(minutes=0.3)
 
 
 def run(*words: str | Path, folder: Path) -> str:

@@ -20,7 +20,7 @@ from superlink import BIN, Federation, Proxy, Run, marked
 from experiments.grid import InProcessGrid
 from fl.ledger.types import Stage
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(minutes=1)
 
 PATIENCE = 300.0
 ELEMENTS = 1_000_000  # a model of 4 MB

@@ -15,7 +15,7 @@ COUNTS = (
 CHAOS = Path(__file__).parents[1] / "chaos" / "chaos.py"
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=3)
 def test_runs_a_served_chain_and_kubo_can_be_killed_at_any_moment():
     tool("ipfs")
     words = ("--kills", "3", "--services", "1", "--rounds", "2", "--seed", "1", "--forked")

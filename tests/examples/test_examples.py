@@ -97,7 +97,7 @@ def read(file: Path) -> list[np.ndarray]:
     return [np.asarray(found[name]) for name in found]
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=0.5)
 @pytest.mark.parametrize("library", PAIRS)
 def test_on_the_chain_the_model_is_the_plain_one_bit_for_bit(library, tmp_path):
     """But for the dtype of a counter: Flower's FedAvg makes floats of integers, on the chain they stay."""
@@ -108,7 +108,7 @@ def test_on_the_chain_the_model_is_the_plain_one_bit_for_bit(library, tmp_path):
     subprocess.run([FL, "verify", tmp_path / "onchain"], check=True, capture_output=True)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=0.5)
 def test_an_example_that_is_killed_and_run_again_ends_with_the_same_model(tmp_path):
     whole = trained("sklearn", "onchain", tmp_path, "whole")
     process = subprocess.Popen(words("sklearn", "onchain", tmp_path, "killed"), cwd=tmp_path, env=ENVIRONMENT)

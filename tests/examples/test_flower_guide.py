@@ -46,7 +46,7 @@ def checkout(tmp_path, monkeypatch):
     return run
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=0.5)
 def test_the_commands_that_simulate_and_verify_do_that(checkout):
     typed = commands("".join(blocks("shell", "Simulate it")))
     assert [words[:2] for words in typed] == [["fl", "simulate"], ["fl", "verify"]]

@@ -71,7 +71,7 @@ def test_every_command_is_ours_and_every_file_of_the_readers_own_is_named_in_one
     assert modules == set(re.findall(r"\b(my_\w+):", text))
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=4)
 def test_every_command_works_and_what_is_verified_is_right(said):
     verified = [output for command, output in said.items() if command.startswith("fl verify")]
     assert len(verified) == 3
