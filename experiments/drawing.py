@@ -17,6 +17,8 @@ from fl.files import write_atomically
 INK, GRID = "#333333", "#DDDDDD"
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#7F7F7F")
 """Okabe and Ito's palette, which colour-blind people can tell apart, and a grey."""
+NAMED = 24
+"""Up to how many trainers or classes a picture tells apart one by one."""
 _DOTS_PER_INCH = 144
 _TITLE: dict[str, Any] = {"x": 0.012, "ha": "left", "fontsize": 13, "fontweight": "bold"}
 
@@ -47,6 +49,14 @@ def by_round(made: Figure, rows: int, columns: int) -> list[Axes]:
         one.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         one.set_xlabel("round")
     return found
+
+
+def labelled(count: int, few: int = NAMED) -> list[int]:
+    """Which places have a label: all of a few, else the first and every tenth or fiftieth, counted from 1."""
+    if count <= few:
+        return list(range(count))
+    step = 10 if count <= 150 else 50
+    return [0, *range(step - 1, count, step)]
 
 
 def save(made: Figure, file: Path) -> Path:

@@ -18,8 +18,8 @@ from experiments.drawing import INK, PALETTE
 from experiments.folder import PARTITION_PLOT
 from experiments.holdings import Holdings
 
-_NAMED, _COUNTED = 24, 12
-"""Up to how many trainers or classes are called by name, and up to how many a side cells hold their rows."""
+_COUNTED = 12
+"""Up to how many trainers and classes there is room for a number in each cell."""
 _LETTERS = 80
 """How many letters fit below the axis side by side."""
 _SHADES = LinearSegmentedColormap.from_list("shares", ["#FFFFFF", "#56B4E9", "#0072B2", "#003B5C"])
@@ -48,15 +48,18 @@ def _draw_classes(figure: Figure, axes: Axes, holdings: Holdings) -> None:
     image = axes.imshow(shares, cmap=_SHADES, vmin=0, vmax=most, aspect="auto", interpolation="nearest")
     bar = figure.colorbar(image, ax=axes, format=PercentFormatter(xmax=1, decimals=0), pad=0.01)
     bar.outline.set_visible(False)
-    axes.set_title("What part of a trainer's rows is of each class", loc="left")
+    bar.set_label("part of its rows")
+    title = "What part of a trainer's rows is of each class"
     axes.set_ylabel("class")
-    shown = _shown(len(holdings.classes))
+    shown = drawing.labelled(len(holdings.classes))
     axes.set_yticks(shown, labels=[_short(holdings.classes[place]) for place in shown])
     axes.tick_params(length=0, colors=INK)
     if len(holdings.trainers) <= _COUNTED and len(holdings.classes) <= _COUNTED:
+        title += " (in the cells: how many rows)"
         for (trainer, class_), count in np.ndenumerate(holdings.rows):
             colour = "white" if shares[class_, trainer] > most / 2 else INK
             axes.text(trainer, class_, f"{count:,}", ha="center", va="center", color=colour, fontsize=8)
+    axes.set_title(title, loc="left")
 
 
 def _draw_rows(axes: Axes, holdings: Holdings) -> None:
@@ -69,7 +72,7 @@ def _draw_rows(axes: Axes, holdings: Holdings) -> None:
     axes.set_axisbelow(True)
     axes.yaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _position: f"{value:,.0f}"))
-    shown = _shown(len(trainers))
+    shown = drawing.labelled(len(trainers))
     if len(shown) < len(trainers):
         axes.set_xticks(shown, labels=[str(place + 1) for place in shown])
         axes.set_xlabel("trainer")
@@ -78,14 +81,6 @@ def _draw_rows(axes: Axes, holdings: Holdings) -> None:
         crowded = sum(map(len, names)) > _LETTERS
         axes.set_xticks(shown, labels=names, rotation=60 if crowded else 0)
     axes.tick_params(colors=INK)
-
-
-def _shown(count: int) -> list[int]:
-    """Which places have a label: all of a few, else the first and every tenth or fiftieth, counted from 1."""
-    if count <= _NAMED:
-        return list(range(count))
-    step = 10 if count <= 150 else 50
-    return [0, *range(step - 1, count, step)]
 
 
 def _short(name: str) -> str:

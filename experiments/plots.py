@@ -5,23 +5,25 @@ The same results give the same bytes.
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, PercentFormatter
 
 from experiments import drawing
-from experiments.drawing import INK, PALETTE
+from experiments.drawing import INK, NAMED, PALETTE
 from experiments.folder import METRICS_PLOT, REWARDS_PLOT
 from experiments.results import Contributor, Metrics, Results
 from fl.ledger.types import FULL_QUALITY, INITIAL_REPUTATION
 from fl.money import TOKEN_DECIMALS
 
 _FEDERATED, _ALONE, _BAND, _POOLED = "#0072B2", "#E69F00", "#FBEED6", "#009E73"
-_MISBEHAVED = "#D55E00"
-_LEGIBLE = 24
 
 
 def draw(results: Results, folder: Path) -> tuple[Path, Path]:
@@ -66,92 +68,110 @@ def _draw_metric(axes: Axes, results: Results, name: str) -> None:
 # --- who earned what
 
 
+@dataclass(frozen=True)
+class _Look:
+    """How a trainer is drawn, the same in all three places."""
+
+    label: str
+    colour: str
+    pattern: str = ""
+    lines: str = "white"
+    dashes: str = "-"
+
+    def filled(self) -> dict[str, Any]:
+        """As a bar."""
+        return {"facecolor": self.colour, "hatch": self.pattern, "edgecolor": self.lines}
+
+
+_ONE_OF_MANY = _Look("a trainer", "#9A9A9A")
+_MISBEHAVING_ONE = _Look("a trainer that misbehaves", "#D55E00", dashes=":")
+_PATTERNS = ("", "//", "..")
+
+
 def rewards_figure(results: Results) -> Figure:
     """Tokens earned in each round, every trainer's reputation, and what it earned against an equal share."""
     figure = drawing.figure(f"{results.config.name}: what each trainer earned, and its standing", width=14)
     earned, reputation, against = drawing.by_round(figure, 1, 3)
-    _draw_earned(earned, results)
-    _draw_reputation(reputation, results)
-    _draw_equal_shares(against, results)
-    if len(results.contributors) <= _LEGIBLE:
-        handles = earned.get_legend_handles_labels()
-        figure.legend(*handles, loc="outside lower center", ncols=min(len(handles[0]), 6), frameon=False)
+    looks = _looks(results.contributors)
+    _draw_earned(earned, results, looks)
+    _draw_reputation(reputation, results, looks)
+    _draw_equal_shares(against, results, looks)
+    handles = [Patch(label=look.label, **look.filled()) for look in dict.fromkeys(looks)]
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 6), frameon=False)
     return figure
 
 
-def _draw_earned(axes: Axes, results: Results) -> None:
-    numbers = [ended.round for ended in results.rounds]
-    below = [0.0] * len(numbers)
-    for index, contributor in enumerate(results.contributors):
-        paid = [
-            sum(int(credit.earned) for credit in ended.credits if credit.trainer == contributor.name)
-            / 10**TOKEN_DECIMALS
-            for ended in results.rounds
-        ]
-        axes.bar(numbers, paid, bottom=below, width=0.8, label=_called(contributor), **_look(index))
-        below = [low + more for low, more in zip(below, paid, strict=True)]
+def _looks(trainers: Sequence[Contributor]) -> list[_Look]:
+    """A look of its own for each of a few; of many, one for all, and another for those that misbehave."""
+    if len(trainers) <= NAMED:
+        return [_own_look(index, one) for index, one in enumerate(trainers)]
+    return [_MISBEHAVING_ONE if one.misbehaviour else _ONE_OF_MANY for one in trainers]
+
+
+def _own_look(index: int, trainer: Contributor) -> _Look:
+    """A colour; after all of them, the same again with a pattern. Dark lines are for misbehaviour."""
+    colour, pattern = PALETTE[index % len(PALETTE)], _PATTERNS[index // len(PALETTE)]
+    if trainer.misbehaviour:
+        return _Look(f"{trainer.name}: {trainer.misbehaviour}", colour, pattern or "xx", INK, ":")
+    return _Look(trainer.name, colour, pattern)
+
+
+def _draw_earned(axes: Axes, results: Results, looks: Sequence[_Look]) -> None:
+    below: defaultdict[int, float] = defaultdict(float)
+    most = max((len(ended.credits) for ended in results.rounds), default=0)
+    apart = 0.6 if most <= NAMED else 0.6 * NAMED / most
+    for trainer, look in zip(results.contributors, looks, strict=True):
+        paid = _earned(results, trainer.name)
+        bottom = [below[number] for number in paid]
+        axes.bar(list(paid), list(paid.values()), 0.8, bottom, linewidth=apart, **look.filled())
+        for number, more in paid.items():
+            below[number] += more
     for ended in results.rounds:
         if not ended.credits:
             axes.text(ended.round, 0, f" {ended.outcome}", rotation=90, ha="center", va="bottom", color=INK)
-    axes.set_title("Earned in each round", loc="left")
+    axes.set_title("Earned in each round" if below else "Earned in each round: nothing was paid", loc="left")
     axes.set_ylabel("tokens")
+    axes.set_xlim(0.4, max((ended.round for ended in results.rounds), default=1) + 0.6)  # the unpaid, too
+    axes.set_ylim(bottom=0)
+    if not below:
+        axes.set_yticks([0])
 
 
-def _called(contributor: Contributor) -> str:
-    """Its name, and what it did in place of its duty."""
-    return f"{contributor.name}: {contributor.misbehaviour}" if contributor.misbehaviour else contributor.name
-
-
-def _look(index: int) -> dict[str, Any]:
-    """Colours by trainer; after all of them, the same again with a pattern."""
-    turn = index // len(PALETTE)
+def _earned(results: Results, trainer: str) -> dict[int, float]:
+    """Tokens by round, for rounds that paid it any."""
     return {
-        "color": PALETTE[index % len(PALETTE)],
-        "hatch": ("", "//", "..", "xx")[turn % 4],
-        "edgecolor": "white",
-        "linewidth": 0.6,
+        ended.round: int(credit.earned) / 10**TOKEN_DECIMALS
+        for ended in results.rounds
+        for credit in ended.credits
+        if credit.trainer == trainer and int(credit.earned)
     }
 
 
-def _draw_reputation(axes: Axes, results: Results) -> None:
+def _draw_reputation(axes: Axes, results: Results, looks: Sequence[_Look]) -> None:
     numbers = [0, *(ended.round for ended in results.rounds)]
-    for index, contributor in enumerate(results.contributors):
+    for index, (trainer, look) in enumerate(zip(results.contributors, looks, strict=True)):
         values = [INITIAL_REPUTATION]
         for ended in results.rounds:
-            mine = [credit.reputation for credit in ended.credits if credit.trainer == contributor.name]
+            mine = [credit.reputation for credit in ended.credits if credit.trainer == trainer.name]
             values.append(mine[-1] if mine else values[-1])
-        axes.plot(
-            numbers,
-            values,
-            color=PALETTE[index % len(PALETTE)],
-            linestyle=":" if contributor.misbehaviour else "-",
-            linewidth=_width(index, len(results.contributors)),
-            solid_capstyle="butt",
-        )
+        width = 4.0 if look is _MISBEHAVING_ONE else _width(index, len(looks))
+        axes.plot(numbers, values, look.dashes, color=look.colour, linewidth=width, solid_capstyle="butt")
     axes.set_title("Reputation after each round", loc="left")
-    axes.set_ylabel(f"0 to {FULL_QUALITY:,}")
+    axes.set_ylabel(f"reputation (of {FULL_QUALITY:,})")
     axes.set_ylim(-0.03 * FULL_QUALITY, 1.03 * FULL_QUALITY)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _position: f"{value:,.0f}"))
 
 
-def _draw_equal_shares(axes: Axes, results: Results) -> None:
-    """A bar a trainer, by number; those that misbehaved in another colour."""
-    for wanted, label, colour in (
-        (False, "honest", _FEDERATED),
-        (True, "misbehaving", _MISBEHAVED),
-    ):
-        shares = {
-            number: one.equal_shares or 0.0
-            for number, one in enumerate(results.contributors, 1)
-            if bool(one.misbehaviour) is wanted
-        }
-        axes.bar(list(shares), list(shares.values()), width=0.8, color=colour, label=label)
+def _draw_equal_shares(axes: Axes, results: Results, looks: Sequence[_Look]) -> None:
+    """A bar a trainer, by number."""
+    for number, (trainer, look) in enumerate(zip(results.contributors, looks, strict=True), 1):
+        axes.bar(number, trainer.equal_shares or 0.0, width=0.8, linewidth=0, **look.filled())
     axes.axhline(1, color=INK, linestyle="--", linewidth=1)
     axes.set_title("Earned in all (1: an equal share)", loc="left")
     axes.set_xlabel("trainer")
     axes.set_ylabel("equal shares")
-    if results.config.misbehaving:
-        axes.legend(frameon=False)
+    shown = drawing.labelled(len(looks), few=16)  # as many as have room side by side
+    axes.set_xticks([place + 1 for place in shown], labels=[str(place + 1) for place in shown])
 
 
 def _width(index: int, count: int) -> float:

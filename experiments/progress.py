@@ -10,10 +10,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from experiments.results import Round, Seconds
 from fl.output import console, safe
+from fl.own import Fault
 
 
 class Silent:
     """Hears everything and shows nothing; the others override what they show."""
+
+    fault: Fault | None = None
+    """What the rule raised in the last round that failed by it."""
 
     def __enter__(self) -> Self:
         return self
@@ -27,13 +31,18 @@ class Silent:
         """The run has so many rounds and trainers; `done` rounds have ended before."""
 
     def step(self, text: str) -> None:
-        """Something outside the rounds begins, such as training the baselines."""
+        """Something outside the rounds is worth a line, such as that training the baselines begins."""
 
     def round_started(self, number: int) -> None:
         """A round was opened."""
 
     def training_done(self, trainer: str) -> None:
         """One trainer has its update."""
+
+    def rule_failed(self, fault: Fault) -> None:
+        """The rule raised, and so the round fails."""
+        self.fault = fault
+        self.step(f"The rule failed: {fault.said}.")
 
     def round_ended(self, ended: Round, seconds: Seconds) -> None:
         """A round has come to its outcome."""
@@ -110,13 +119,12 @@ class Live(Bars, Silent):
 
 
 def describe(ended: Round, seconds: Seconds) -> str:
-    """A round in one line, as rich markup."""
+    """A round in one line, as rich markup; with no update refused, it fits a terminal of 80 columns."""
     took = seconds.train + seconds.chain + seconds.store + seconds.score
-    metrics = f"log loss {ended.metrics.log_loss:.4f}, accuracy {ended.metrics.accuracy:.1%}"
+    metrics = f"loss {ended.metrics.log_loss:.4f}, accuracy {ended.metrics.accuracy:.1%}"
     refused = "".join(f", [yellow]{safe(r.trainer)} {safe(r.verdict)}[/]" for r in ended.refused)
     updates = f"{len(ended.accepted)} accepted{refused}"
-    cost = f"{ended.gas.total:,} gas; {took:.1f} s"
-    return f"round {ended.round:>3} {safe(ended.outcome)}: {metrics}; {updates}; {cost}"
+    return f"round {ended.round:>3} {safe(ended.outcome)}: {metrics}; {updates}; {took:.1f} s"
 
 
 def choose() -> Silent:

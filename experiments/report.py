@@ -24,12 +24,12 @@ def rounds_table(results: Results) -> Table:
     made = table(
         "Rounds (metrics on the test rows; times in seconds)",
         ["#", "outcome"],
-        ["valid", "log\nloss", "accuracy", "gas", "train", "chain", "store", "score"],
+        ["valid", "log loss", "accuracy", "gas", "train", "chain", "store", "score"],
     )
     for ended, seconds in zip(results.rounds, results.timing.rounds, strict=True):
         made.add_row(*_round_cells(ended, seconds))
     made.show_footer = True
-    made.columns[0].footer = "all"
+    made.columns[1].footer = "all"
     made.columns[5].footer = f"{sum(ended.gas.total for ended in results.rounds):,}"
     for column, part in zip(made.columns[6:], _PARTS, strict=True):
         column.footer = f"{sum(getattr(seconds, part) for seconds in results.timing.rounds):.1f}"
@@ -68,9 +68,9 @@ def _metric_cells(metrics: Metrics) -> list[str]:
 def contributors_table(results: Results) -> Table:
     """One line a trainer: what it brought, how it was rated, what it got."""
     made = table(
-        "Contributors",
+        "Contributors (earnings in tokens)",
         ["trainer"],
-        ["examples", "share", "quality", "reputation", "earned\n(tokens)", "equal\nshares"],
+        ["examples", "share", "quality", "reputation", "earned", "equal shares"],
     )
     for contributor in results.contributors:
         never_came = not results.updates_of(contributor.name)
@@ -94,9 +94,9 @@ def _equal_shares(value: float | None) -> str:
 def misbehaviour_table(results: Results) -> Table:
     """One line for each trainer that misbehaved: what became of its updates, and what it earned."""
     made = table(
-        "Misbehaviour (what it earned, in units of an equal share)",
+        "Misbehaviour, and what it earned in equal shares",
         ["trainer", "did", "its updates"],
-        ["equal\nshares"],
+        ["equal shares"],
     )
     for one in results.contributors:
         if one.misbehaviour:
@@ -119,4 +119,6 @@ def baselines_table(results: Results) -> Table:
     made.add_row(Text("together, federated", "bold green"), *_metric_cells(results.final), style="bold green")
     if baselines:
         made.add_row("all rows in one place", *_metric_cells(baselines.pooled))
+    else:
+        made.caption, made.caption_justify = "No baselines were trained (baselines = false).", "left"
     return made

@@ -62,12 +62,15 @@ def test_few_trainers_are_named_and_their_rows_counted() -> None:
     figure = partition_figure("wards", holdings(3))
     assert labels(figure) == ["hospital-1", "hospital-2", "hospital-3"]
     assert len(texts(figure)) == 9
+    title = figure.axes[0].get_title(loc="left")
+    assert title == "What part of a trainer's rows is of each class (in the cells: how many rows)"
 
 
 def test_many_trainers_are_numbered_so_that_labels_stay_apart() -> None:
     figure = partition_figure("wards", holdings(100, classes=10))
     assert labels(figure) == ["1", *map(str, range(10, 101, 10))]
     assert texts(figure) == []
+    assert "cells" not in figure.axes[0].get_title(loc="left")
 
 
 @pytest.mark.parametrize(("trainers", "classes"), [(2, 2), (9, 30), (100, 10)])

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from experiments.loading import load
-from experiments.progress import Lines, Live
+from experiments.progress import Lines, Live, describe
 from experiments.report import (
     baselines_table,
     contributors_table,
@@ -15,7 +15,7 @@ from experiments.report import (
     report,
     rounds_table,
 )
-from experiments.results import Results
+from experiments.results import Results, Seconds
 
 
 def shown(what: object) -> str:
@@ -69,8 +69,10 @@ def test_who_misbehaved_stands_beside_what_became_of_it_and_an_honest_trainer(re
     assert "Misbehaviour" not in shown(report(results))
 
 
-def test_without_baselines_the_model_stands_alone(results: Results) -> None:
+def test_without_baselines_the_model_stands_alone_and_the_table_says_why(results: Results) -> None:
     text = shown(baselines_table(replace(results, baselines=None)))
+    assert "No baselines were trained" in text
+    assert "No baselines" not in shown(baselines_table(results))
     assert "0.2000" in lines_with(text, "together")[0]
     assert not lines_with(text, "alone")
 
@@ -99,6 +101,13 @@ def test_in_a_pipe_every_round_is_one_line_on_stderr(
     assert captured.out == ""
     assert len(captured.err.splitlines()) == 3
     assert "[b]site-3 not_finite" in captured.err
+
+
+def test_a_rounds_line_fits_a_terminal_of_80_columns(results: Results) -> None:
+    seconds = Seconds(60.0, 60.0, 3.0, 0.4)
+    failed = replace(results.rounds[1], outcome="failed: below_quorum")
+    for ended in (results.rounds[0], failed):
+        assert len(shown(describe(ended, seconds)).splitlines()) == 1
 
 
 def test_on_a_terminal_the_rounds_that_ended_stay_and_the_bars_go(results: Results) -> None:
