@@ -11,16 +11,15 @@ from typing import Annotated, Any
 
 import typer
 from eth_account.signers.local import LocalAccount
-from rich.cells import cell_len
 from rich.progress import Progress
-from rich.text import Text
 
 from aggregator import rules, statements, utilities
 from aggregator.own import load
 from aggregator.record import Record
 from aggregator.statements import PaymentLine
 from aggregator.types import Rule
-from aggregator.verifying.conclusion import conclude
+from aggregator.verifying import claims
+from aggregator.verifying.conclusion import conclude, verdict
 from aggregator.verifying.findings import Finding, Level, mismatches
 from aggregator.verifying.redecision import MakeRule
 from aggregator.verifying.replay import Tools, verify
@@ -83,7 +82,7 @@ def verify_command(
             lambda done, total: progress.update(bar, completed=done, total=total),
             lambda terms: rules.loose(terms.rule),
         )
-        findings = verify(record, tools)
+        findings = verify(record, tools) + (claims.check(folder, record) if folder else ())
     if json:
         output.print_json(_verification(place, record, findings))
     else:
@@ -229,6 +228,8 @@ def _verification(place: wiring.Deployment, record: Record, findings: tuple[Find
         "deployment": asdict(place),
         "chain_id": record.ledger.chain_id,
         "rounds": len(record.rounds),
+        "replayed": sum(round_.ended for round_ in record.rounds),
+        "verdict": verdict(findings),
         "verified": not mismatches(findings),
         "counts": _counts(findings),
         "checked": found.checked,
@@ -248,9 +249,11 @@ def _print_verification(place: wiring.Deployment, record: Record, findings: tupl
         table.add_row(where, finding.subject, _MARKS[finding.level], output.safe(finding.text))
     console.print(table)
     wrong, found = len(mismatches(findings)), conclude(findings, record.history)
+    said, ended = verdict(findings), sum(round_.ended for round_ in record.rounds)
+    still_open = f", {len(record.rounds) - ended} still open" if ended < len(record.rounds) else ""
     console.print(
-        f"{'[bold red]NOT VERIFIED[/]' if wrong else '[bold green]VERIFIED[/]'}  "
-        f"{_number(len(record.rounds), 'round')} replayed: {_number(wrong, 'mismatch', 'mismatches')}, "
+        f"[bold {_COLORS[said]}]{said.upper()}[/]  "
+        f"{_number(ended, 'round')} replayed{still_open}: {_number(wrong, 'mismatch', 'mismatches')}, "
         f"{sum(found.unchecked.values())} not checked.\n"
         f"{_number(found.voided, 'round')} voided, {found.failed} failed in spite of a quorum."
     )
@@ -265,6 +268,7 @@ def _print_verification(place: wiring.Deployment, record: Record, findings: tupl
         console.print(_BEYOND, style="dim")
 
 
+_COLORS = {"verified": "green", "verified in part": "yellow", "not verified": "red"}
 _BEYOND = "Nobody can check this way that data were honest, or that the approved code really ran."
 
 
@@ -322,20 +326,12 @@ def _print_payments(statement: statements.Rewards) -> None:
 
 
 def _print_by_member(title: str, statement: statements.Rewards, show: Callable[[PaymentLine], str]) -> None:
-    """A line a round and a column a member; as many tables as it takes for the width of the terminal."""
-    out = output.console()
-    members = list(statement.names)
-    texts = {member: _column(statement, member, show) for member in members}
-    widest = max(
-        (cell_len(Text.from_markup(text).plain) for one in texts.values() for text in one), default=1
-    )
-    fitting = max(1, (out.width - len(" round ")) // (widest + 1))
-    for start in range(0, len(members), fitting):
-        shown = [texts[member] for member in members[start : start + fitting]]
-        table = output.table("" if start else title, ("round",), [column[0] for column in shown])
-        for number, payment in enumerate(statement.rounds, 1):
-            table.add_row(str(payment.round), *(column[number] for column in shown))
-        out.print(table)
+    """A line a round and a column a member."""
+    columns = [_column(statement, member, show) for member in statement.names]
+    table = output.table(title, ("round",), [column[0] for column in columns])
+    for number, payment in enumerate(statement.rounds, 1):
+        table.add_row(str(payment.round), *(column[number] for column in columns))
+    output.console().print(table)
 
 
 def _column(statement: statements.Rewards, member: Address, show: Callable[[PaymentLine], str]) -> list[str]:

@@ -45,6 +45,7 @@ from fl.documents import Line, Manifest, Reference, Terms, Verdict
 from fl.errors import DocumentError, StoreUnavailable, UsageError, WeightsError
 from fl.fields import Claims
 from fl.ledger.types import UNAVAILABLE, Address, Entry
+from fl.own import Fault
 from fl.store.layout import cid_of
 
 
@@ -94,15 +95,16 @@ def decide(facts: Facts, rule: Rule, utility: Utility, read: Read, keep: Keep = 
     try:
         return _close(facts, checked, yardstick.base_arrays, rule, utility)
     except _NoModel as failure:
-        return Failed(failure.reason, tuple(one.line(0) for one in checked))
+        return Failed(failure.reason, tuple(one.line(0) for one in checked), failure.fault)
 
 
 class _NoModel(Exception):
-    """The round ends without a new model; `reason` goes onto the chain."""
+    """The round ends without a new model; `reason` goes onto the chain, `fault` to whoever runs the rule."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, fault: Fault | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.fault = fault
 
 
 def examine(
@@ -192,7 +194,7 @@ def _apply(rule: Rule, base: weights.Arrays, chosen: Sequence[Update], facts: Fa
     except StoreUnavailable:  # what cannot be kept is not the rule's failure
         raise
     except Exception as error:  # a strategy is somebody else's code: its failure ends the round, no more
-        raise _NoModel("rule_error") from error
+        raise _NoModel("rule_error", Fault.of(error)) from error
     if aggregate is None:
         raise _NoModel("no_aggregate")
     if not finite:

@@ -27,4 +27,4 @@ def _called(make: object, name: str) -> object:
         with flower.quiet():
             return make()
     except (Exception, SystemExit) as error:  # somebody else's code may raise anything
-        raise UsageError(f"{name} cannot be called without arguments: {own.said(error)}", _HINT) from error
+        raise UsageError(f"{name} cannot be called without arguments: {own.said(error)}.", _HINT) from error

@@ -25,6 +25,7 @@ from fl.documents import Announcement, Line, Manifest, Terms
 from fl.errors import DocumentError, LedgerUnavailable, Refused, StoreError, StoreUnavailable
 from fl.ledger.port import Ledger
 from fl.ledger.types import Result, RoundClosed, Stage, Task
+from fl.own import Fault
 from fl.store.port import BlobStore, put_bytes
 from fl.waiting import Wait
 
@@ -36,13 +37,17 @@ _log = logging.getLogger("fedledger.aggregator")
 
 @dataclass(frozen=True)
 class RoundEnd:
-    """How a round ended. `lines` has every submission's verdict; `manifest` only a closed round."""
+    """How a round ended. `lines` has every submission's verdict; `manifest` only a closed round.
+
+    `fault` is what the rule raised, where the round failed by it.
+    """
 
     round: int
     closed: bool
     reason: str
     lines: tuple[Line, ...]
     manifest: Manifest | None
+    fault: Fault | None = None
 
 
 class Rounds:
@@ -315,7 +320,8 @@ class Rounds:
 
     def _fail(self, round_: Round, decision: Closed | Failed, reason: str) -> RoundEnd:
         self.ledger.fail_round(self.task, round_.number, _reason(reason))
-        return RoundEnd(round_.number, False, reason, lines_of(decision), None)
+        fault = decision.fault if isinstance(decision, Failed) else None
+        return RoundEnd(round_.number, False, reason, lines_of(decision), None, fault)
 
     # --- settling
 

@@ -12,7 +12,7 @@ from collections.abc import Set as AbstractSet
 from copy import deepcopy
 from typing import cast
 
-from flwr.app import Message, MetricRecord, RecordDict
+from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
 from flwr.serverapp.strategy import FedAvg, QFedAvg, Strategy
 
 from aggregator import flower
@@ -140,13 +140,23 @@ def _aggregate(
 ) -> Aggregate | None:
     supported.memory.restore(strategy, base, state)
     replies = [_reply(update, base, strategy, node) for node, update in enumerate(updates, start=1)]
-    record, metrics = strategy.aggregate_train(index, replies)
+    record, metrics = _pair(strategy, strategy.aggregate_train(index, replies))
     if record is None:
         return None
     state = supported.memory.save(strategy, base)  # before the record is emptied: a strategy may keep it
     found = {name: record.pop(name).numpy() for name in list(record)}
     arrays = {name: found[name] for name in base} if found.keys() == base.keys() else found
     return Aggregate(arrays, _scalars(metrics), state)
+
+
+def _pair(strategy: Strategy, returned: object) -> tuple[ArrayRecord | None, MetricRecord | None]:
+    """What `aggregate_train` returned, which may be somebody's own."""
+    if not (isinstance(returned, tuple) and len(returned) == 2):
+        raise UsageError(
+            f"{type(strategy).__name__}.aggregate_train returned {type(returned).__name__}, "
+            "and a pair (arrays, metrics) is needed."
+        )
+    return returned
 
 
 def _reply(update: Update, base: Arrays, strategy: FedAvg, node: int) -> Message:

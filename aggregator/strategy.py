@@ -100,6 +100,8 @@ class OnChain(Strategy):
         while (ended := rounds.ended()) < num_rounds:
             end = training.round()
             _log.info("round %s (%s of %s): %s", end.round, ended + 1, num_rounds, end.reason or "closed")
+            if end.fault:
+                _log.info("the rule failed: %s", end.fault.trace)
             if end.manifest:
                 result.train_metrics_clientapp[end.round] = MetricRecord(dict(end.manifest.metrics))
                 if metrics := training.evaluate(end):

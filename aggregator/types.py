@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 
 from fl.documents import Announcement, Line, Manifest
 from fl.ledger.types import Address, Entry
+from fl.own import Fault
 from fl.store.cid import Cid
 from fl.weights import Array, Arrays
 
@@ -109,7 +110,16 @@ class Closed:
 
 @dataclass(frozen=True)
 class Failed:
-    """A round that ends without a new model. `reason` fits 31 ASCII characters."""
+    """A round that ends without a new model. `reason` fits 31 ASCII characters.
+
+    `fault` is what the rule raised, where that is why: for whoever runs it, and on no chain.
+    """
 
     reason: str
     lines: tuple[Line, ...] = ()
+    fault: Fault | None = field(default=None, compare=False)
+
+    @property
+    def told(self) -> str:
+        """The reason, and what the rule raised."""
+        return f"{self.reason}: {self.fault.said}" if self.fault else self.reason

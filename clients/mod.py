@@ -30,7 +30,7 @@ from clients.node import complete, linger, open_site
 from clients.site import Site
 from fl.canonical import Setting
 from fl.documents import Announcement, Receipt, Reference
-from fl.errors import ConsentError, FedledgerError, UsageError
+from fl.errors import ConsentError, FedledgerError, OwnCodeError, UsageError
 from fl.messages import (
     ANNOUNCEMENT,
     CLOSED,
@@ -61,8 +61,11 @@ OpenSite = Callable[[Context], Site]
 _log = logging.getLogger("fedledger.site")
 
 
-def site_mod(open_site_of: OpenSite) -> Mod:
-    """A mod over sites that `open_site_of` opens; `on_chain` is the one over the node's configuration."""
+def site_mod(open_site_of: OpenSite, *, frank: bool = False) -> Mod:
+    """A mod over sites that `open_site_of` opens; `on_chain` is the one over the node's configuration.
+
+    A `frank` site raises what code of a person's own raised: for where that person runs all sites.
+    """
 
     def mod(message: Message, context: Context, call_next: ClientAppCallable) -> Message:
         try:
@@ -71,7 +74,10 @@ def site_mod(open_site_of: OpenSite) -> Mod:
             _log.warning("refused: %s %s", refusal.message, refusal.hint)
             return Message(Error(REFUSED_BY_MOD, refusal.message), reply_to=message)
         except FedledgerError as error:  # may name the site's files: those stay here
-            _log.error("%s %s", error.message, error.hint)
+            theirs = isinstance(error, OwnCodeError)
+            if theirs and frank:
+                raise
+            _log.error("%s %s", error.message, error.hint, exc_info=theirs)
             return _failure(error, message)
         except Exception as error:  # noqa: BLE001 - somebody else's app: its text may name the site's files
             _log.exception("the app failed")

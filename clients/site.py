@@ -301,7 +301,7 @@ class Site:
             return
         task, now = self.ledger.task(self.task), self.ledger.now()
         for receipt in receipts:
-            if running(task, receipt.round, now):
+            if running(task, receipt.round, now) and not self.submitted(receipt.round):
                 opened = opening(self.ledger, self.task, task)
                 if opened and opened.announcement.hex() == receipt.announcement:
                     self._submit(receipt)

@@ -15,9 +15,10 @@ from experiments import folder as folders
 from experiments import progress
 from experiments.config import RunConfig
 from experiments.loading import about_file, brings_data, load
+from experiments.outcome import demand_learned
 from experiments.results import Results
 from fl import output
-from fl.errors import FedledgerError, UsageError
+from fl.errors import FedledgerError, OwnCodeError, UsageError
 from fl.own import is_own
 
 PRESET = "hospitals"
@@ -82,7 +83,7 @@ def _run(config: RunConfig, out: Path | None, *, json: bool) -> None:
             from experiments import run as runner  # noqa: PLC0415  # brings torch: after every word was checked
 
             results = runner.run(config, folder, shown)
-        _finish(results, folder, json=json)
+        _finish(results, folder, shown, json=json)
 
 
 def _resume(folder: Path, *, json: bool) -> None:
@@ -91,7 +92,7 @@ def _resume(folder: Path, *, json: bool) -> None:
             from experiments import run as runner  # noqa: PLC0415  # as above
 
             results = runner.resume(folder, shown)
-        _finish(results, folder, json=json)
+        _finish(results, folder, shown, json=json)
 
 
 @contextmanager
@@ -102,6 +103,9 @@ def _at_work(folder: Path) -> Iterator[None]:
             yield
         except KeyboardInterrupt:
             raise KeyboardInterrupt(_stopped(folder)) from None
+        except OwnCodeError as error:  # mended, it is other code than the terms approve
+            error.hint = f"{error.hint} Once it is mended, begin another run.".strip()
+            raise
         except (UsageError, BrokenPipeError):  # going on would end in the same; the reader of a pipe has gone
             raise
         except FedledgerError as error:
@@ -127,7 +131,7 @@ def _go_on(folder: Path) -> str:
     return f"Go on with: fl run --resume {shlex.quote(str(folder))}"
 
 
-def _finish(results: Results, folder: Path, *, json: bool) -> None:
+def _finish(results: Results, folder: Path, heard: progress.Silent, *, json: bool) -> None:
     from experiments import partition_picture, plots  # noqa: PLC0415  # bring matplotlib
     from experiments.report import report  # noqa: PLC0415  # as above
 
@@ -138,10 +142,17 @@ def _finish(results: Results, folder: Path, *, json: bool) -> None:
         output.print_json(results.to_dict())
     else:
         _show(folder, results.config, report(results))
-    if not any(ended.manifest for ended in results.rounds):
-        raise FedledgerError(
-            "No round closed, so nothing was learned.", f"`fl rounds {shlex.quote(str(folder))}` says why."
+    demand_learned(results, heard, _where_it_says_why(results, folder))
+
+
+def _where_it_says_why(results: Results, folder: Path) -> str:
+    """Where to look when no round closed and nothing was heard of the reason, as all had ended before."""
+    name = shlex.quote(str(folder))
+    if any("rule_error" in ended.outcome for ended in results.rounds):
+        return (
+            f"`fl verify {name}{_own_code(results.config)}` applies the rule again, and says how it failed."
         )
+    return f"`fl rounds {name}` shows every round."
 
 
 def _show(folder: Path, config: RunConfig, tables: RenderableType) -> None:

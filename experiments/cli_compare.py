@@ -95,10 +95,12 @@ def _compared(
             "Which runs?", "Name their folders, or one that holds them: fl compare runs/a runs/b."
         )
     found = finding.find(places)
-    known = [(facts(folder, results), results) for folder, results in found.runs]
+    known, repeated = comparisons.distinct(
+        [(facts(folder, results, found.varied.get(folder)), results) for folder, results in found.runs]
+    )
     comparisons.compare(comparisons.grouped(known), against)  # before anything that takes long
     groups = comparisons.grouped(list(_with_exact(known, fill, quiet=quiet)))
-    return comparisons.compare(groups, against, metrics, found.unfinished)
+    return comparisons.compare(groups, against, metrics, found.unfinished, repeated)
 
 
 def _with_exact(

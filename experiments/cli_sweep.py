@@ -79,14 +79,17 @@ def _list(plan: Plan, *, json: bool) -> None:
 def _report(plan: Plan, rows: list[Row], folder: Path, *, json: bool) -> None:
     """Say what came of it. Raises FedledgerError if a cell failed."""
     from experiments.sweep import report, table  # noqa: PLC0415 - as above
-    from experiments.sweep.rows import FAILED  # noqa: PLC0415 - as above
+    from experiments.sweep.rows import DONE, FAILED  # noqa: PLC0415 - as above
 
     if json:
         output.print_json(table.plain(rows))
     else:
         out, name = output.console(), output.safe(shlex.quote(str(folder)))
         out.print(report.means(rows, plan.columns))
-        out.print(f"{name} holds {', '.join(table.WRITTEN)}, and in cells/ a run each.", soft_wrap=True)
+        out.print(f"{name} holds {', '.join(table.WRITTEN)}, and in cells/ a run each.\n", soft_wrap=True)
+        if any(row["state"] == DONE for row in rows):
+            more = "intervals over seeds, and pictures"
+            out.print(f"[bold]fl compare {name}[/]  [dim]{more}[/]", soft_wrap=True)
     if failed := sum(row["state"] == FAILED for row in rows):
         raise FedledgerError(
             f"{failed} of {len(rows)} cells failed.",

@@ -119,7 +119,7 @@ class Federation:
 
 def virtual_waiting(chain: Path) -> Wait:
     """Wait on a chain whose time stands still: when nothing is done, move it."""
-    node = EmbeddedNode.open(chain)
+    node = open_chain(str(chain)).node
 
     def wait(until: int, done: Callable[[], bool]) -> None:
         if not done():

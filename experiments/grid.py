@@ -131,10 +131,11 @@ class InProcessGrid(Grid):
 
     # --- running the app
 
-    def _all_answered(self, messages: Sequence[Message]) -> list[Message]:
+    def _all_answered(self, messages: Sequence[Message]) -> Iterable[Message]:
+        """Replies in the order of the messages; without workers, each when it is asked for."""
         if self._workers and not any(_is_marked(message) for message in messages):
             return self._workers.run(messages, self._say)
-        return [self._answer_here(message) for message in messages]
+        return (self._answer_here(message) for message in messages)
 
     def _answer_here(self, message: Message) -> Message:
         node = message.metadata.dst_node_id

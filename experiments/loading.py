@@ -229,7 +229,7 @@ def _explained(error: ValidationError) -> UsageError:
         reason = _PATTERNS[key]
     if kind == "literal_error":
         reason = f"choose one of {detail['ctx']['expected'].replace(' or ', ', ')}"
-    return UsageError(f"{key} = {_shown(value)} cannot be: {reason}.")
+    return UsageError(f"{key} cannot be {_shown(value)}: {reason}.")
 
 
 def _shown(value: object) -> str:

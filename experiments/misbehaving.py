@@ -1,4 +1,4 @@
-"""The ClientApp of a run in which some misbehave; at an honest trainer's node it is the presets' own app.
+"""The ClientApp of a run, in which some may misbehave; an honest trainer's is the presets' own app.
 
 A site checks what leaves it, for its own good. A misbehaving one is its owner's: it lets pass what its app
 gives it, and keeps receipts to itself if that is its kind of misbehaviour. All else is the real path.
@@ -209,5 +209,5 @@ def _site_of(context: Context) -> Site:
     return node.open_site(context.node_config, UncheckedSite if misbehaviour.publishes else WithholdingSite)
 
 
-app = ClientApp(mods=[stay_away, site_mod(_site_of), hand_in])
+app = ClientApp(mods=[stay_away, site_mod(_site_of, frank=True), hand_in])
 app.train()(train_here)

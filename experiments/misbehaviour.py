@@ -20,7 +20,7 @@ from pydantic import ConfigDict, ValidationError, model_validator
 
 from experiments.fields import Section, between
 from fl import own
-from fl.errors import UsageError
+from fl.errors import OwnCodeError, UsageError
 from fl.weights import Array, Arrays
 
 if TYPE_CHECKING:
@@ -34,10 +34,6 @@ OWN_HINT = "Name a function (turn, settings…) that returns arrays: module:func
 _SIMPLE = "Its settings are numbers, texts, true or false."
 
 Scale = Annotated[float, between(1e-12, 1e6)]
-
-
-class CannotMisbehave(UsageError):
-    """A misbehaviour of somebody's own failed, which is no way to misbehave."""
 
 
 class Misbehaviour(Section):
@@ -173,10 +169,14 @@ class Own(Misbehaviour):
         function = self.function()
         try:
             made = function(turn, **(self.model_extra or {}))
+        except OwnCodeError:  # of the model, while it trained
+            raise
         except (Exception, SystemExit) as error:  # somebody else's code may raise anything
-            raise CannotMisbehave(f"{self.name} failed: {own.said(error)}", OWN_HINT) from error
+            raise own.failed(f"The misbehaviour {self.name}", error) from error
         if not isinstance(made, dict):
-            raise CannotMisbehave(f"{self.name} returns no arrays, but {type(made).__name__}.", OWN_HINT)
+            raise OwnCodeError(
+                f"The misbehaviour {self.name} returned {type(made).__name__}, and arrays by name are needed."
+            )
         return made
 
 
@@ -236,4 +236,4 @@ def _explained(key: str, name: str, error: ValidationError) -> UsageError:
         return UsageError(f"{key}: {name} has no setting {setting}.", there)
     if detail["type"] == "float_type":
         reason = "a number is needed"
-    return UsageError(f"{key}.{setting} = {detail['input']!r} cannot be: {reason}.")
+    return UsageError(f"{key}.{setting} cannot be {detail['input']!r}: {reason}.")

@@ -136,14 +136,16 @@ def _own(name: str, y: IntArray, trainers: int, chance: np.random.Generator) -> 
     except FedledgerError:
         raise
     except (Exception, SystemExit) as error:  # somebody else's code may raise anything
-        raise UsageError(f"{name} cannot divide these rows: {own.said(error)}", OWN_HINT) from error
+        raise UsageError(f"{name} cannot divide these rows: {own.said(error)}.", OWN_HINT) from error
     _check_own(name, found, len(y), trainers)
     return [part.astype(np.intp) for part in found]
 
 
 def _check_own(name: str, parts: list[Values], rows: int, trainers: int) -> None:
     if len(parts) != trainers:
-        raise UsageError(f"{name} returns {len(parts)} parts for {trainers} trainers.", OWN_HINT)
+        raise UsageError(
+            f"{name} returns {_counted(len(parts), 'part')} for {_counted(trainers, 'trainer')}.", OWN_HINT
+        )
     if any(part.ndim != 1 or (part.size and part.dtype.kind not in "iu") for part in parts):
         raise UsageError(f"{name} returns parts that are no lists of whole numbers.", OWN_HINT)
     everything = np.concatenate(parts)
@@ -151,6 +153,10 @@ def _check_own(name: str, parts: list[Values], rows: int, trainers: int) -> None
         raise UsageError(f"{name} returns positions outside of the {rows:,} rows, from 0.", OWN_HINT)
     if len(np.unique(everything)) < len(everything):
         raise UsageError(f"{name} gives a row to a trainer twice, or to two of them.", OWN_HINT)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _refuse_empty(parts: list[Rows]) -> None:

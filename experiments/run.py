@@ -20,7 +20,7 @@ from experiments.config import RunConfig
 from experiments.federation import AGGREGATOR, virtual_waiting
 from experiments.folder import CONFIG, MODEL, sweep
 from experiments.grid import InProcessGrid
-from experiments.misbehaviour import CannotMisbehave, Own
+from experiments.misbehaviour import Own
 from experiments.parts import divide
 from experiments.progress import Silent
 from experiments.results import Results
@@ -35,6 +35,7 @@ from fl.errors import (
     ChainError,
     FedledgerError,
     LedgerUnavailable,
+    OwnCodeError,
     StoreError,
     StoreUnavailable,
     UsageError,
@@ -42,10 +43,10 @@ from fl.errors import (
 from fl.examples import decode_examples
 from fl.files import write_atomically
 from fl.ledger.accounts import read_key
-from fl.wiring import Deployment, open_ledger, open_store
+from fl.own import TRACEBACK_HINT
+from fl.wiring import Deployment, close_chain, open_ledger, open_store
 
-HONEST = "clients.app:app"
-MISBEHAVING = "experiments.misbehaving:app"
+APP = "experiments.misbehaving:app"
 
 logging.getLogger("flwr").setLevel(logging.ERROR)  # a run shows its own progress
 
@@ -82,6 +83,7 @@ def _names(*kinds: type[Exception]) -> set[str]:
     }
 
 
+_OWN = f"{OwnCodeError.__name__}: "
 _MACHINE = _names(OSError, ChainError, LedgerUnavailable, StoreError, StoreUnavailable)
 
 
@@ -106,8 +108,8 @@ class _Run:
         self.config = config
         self.folder = folder
         self.progress = progress
-        self.app = app or (MISBEHAVING if config.misbehaving else HONEST)
-        self.place = Deployment.read(folder)
+        self.app = app or APP
+        self.place = Deployment.read(folder.absolute())  # as `set_up` calls it: opened once, closed once
         self.sites = Sites(config, folder)
         self.stopwatch = Stopwatch(folder)
         self.strategy = own_strategy(config)
@@ -126,8 +128,14 @@ class _Run:
         return rounds
 
     def finish(self) -> Results:
-        """Run the rounds that are left, then sum up."""
-        self._train()
+        """Run the rounds that are left, then sum up; the chain's file is whole by itself afterwards."""
+        try:
+            self._train()
+            return self._sum_up()
+        finally:
+            close_chain(self.place.chain)
+
+    def _sum_up(self) -> Results:
         if self.config.baselines:
             self.progress.step("Training the baselines: each site alone, and all data in one place")
         record = self.rounds.record()
@@ -174,12 +182,16 @@ class _Run:
     def _site_failed(self, position: int, error: Error) -> None:
         """Stop for what is this machine's trouble, such as a full disk: it must cost no site its round.
 
-        For code that fails to misbehave, too: a study would take its trainer for one that never came.
+        For code of a person's own that fails, too: a study would take its trainer for one that never came.
         """
-        kind = (error.reason or "").partition(" ")[0]
-        if kind in _MACHINE or kind == CannotMisbehave.__name__:
-            name = self.sites.names[position]
+        name, reason = self.sites.names[position], error.reason or ""
+        if (kind := reason.partition(" ")[0]) in _MACHINE:
             raise FedledgerError(f"{name} cannot go on ({kind}).", "The line above says what is wrong.")
+        if reason.startswith(_OWN):
+            sentence, _, trace = reason.removeprefix(_OWN).partition("\n")
+            stopped = OwnCodeError(f"{name} cannot go on. {sentence}", TRACEBACK_HINT)
+            stopped.add_note(trace)
+            raise stopped
 
 
 class _Watch(Watch):
@@ -203,4 +215,6 @@ class _Watch(Watch):
         in_force = record.heritage().weights
         assert in_force is not None, "a run's own rounds produced them"
         found = self._run.summary.round(record, round_, end.manifest, in_force)
+        if end.fault:
+            self._run.progress.rule_failed(end.fault)
         self._run.progress.round_ended(found, self._run.stopwatch.finish(end.round))

@@ -77,7 +77,7 @@ def _own(name: str, label: str | None) -> Dataset:
     except FedledgerError:
         raise
     except (Exception, SystemExit) as error:  # somebody else's code may raise anything
-        raise UsageError(f"{name} cannot be called without arguments: {own.said(error)}", _HINT) from error
+        raise UsageError(f"{name} cannot be called without arguments: {own.said(error)}.", _HINT) from error
     return _checked(_as_dataset(found, name, label), name)
 
 

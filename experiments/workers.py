@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import traceback
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -18,6 +19,7 @@ from flwr.clientapp import ClientApp
 
 from aggregator import flower
 from aggregator.founding.app_folder import load
+from fl.errors import OwnCodeError
 from fl.garbage import uncollected
 
 App = ClientApp | str
@@ -38,9 +40,15 @@ def load_app(app: App) -> ClientApp:
 
 
 def answer(app: ClientApp, message: Message, context: Context) -> Message:
-    """The app's reply; what it raises becomes an error reply with the error's kind and text."""
+    """The app's reply; what it raises becomes an error reply with the error's kind and text.
+
+    Below what somebody's own code raised, which is a line, stands its traceback.
+    """
     try:
         return app(message, context)
+    except OwnCodeError as error:
+        reason = f"{type(error).__name__}: {error.message}\n{traceback.format_exc()}"
+        return Message(Error(flower.APP_RAISED, reason), reply_to=message)
     except Exception as error:  # noqa: BLE001 - whatever somebody's app raises ends its answer, not the run
         return Message(Error(flower.APP_RAISED, f"{type(error).__name__}: {error}"), reply_to=message)
 

@@ -21,6 +21,7 @@ from typer.core import TyperGroup
 from fl import __version__
 from fl.errors import FedledgerError, UsageError
 from fl.output import print_error
+from fl.own import TRACEBACK_HINT, place, said
 
 _GROUP = "fedledger.commands"
 _HELP = {
@@ -39,6 +40,7 @@ _HELP = {
     "store": "Make an embedded store; check that a store has what its tasks name, and let go of the rest.",
 }
 _FAILED, _MISUSED, _INTERRUPTED = 1, 2, 130
+_OUR_FAULT = "This is a fault in fedledger; with --debug before the command, `fl` shows where."
 
 
 class _Commands(TyperGroup):
@@ -136,8 +138,7 @@ def _explain(error: BaseException) -> int:
         case OSError(strerror=str() as reason):  # a disk that is full names no file
             print_error(f"{error.filename}: {reason}." if error.filename else f"{reason}.")
         case _:
-            hint = "This is a fault in fedledger; with --debug before the command, `fl` shows where."
-            print_error(f"{type(error).__name__}: {error}", hint)
+            print_error(said(error), TRACEBACK_HINT if place(error) else _OUR_FAULT)
     return code
 
 

@@ -15,6 +15,7 @@ FedledgerError
 │   ├── Refused              the contract said no, and why
 │   └── LedgerUnavailable    no answer, or no sensible one
 ├── ConsentError             a site will not take part in this round
+├── OwnCodeError             code of a person's own raised in the middle of the work
 └── ChainError               the embedded chain's file cannot be used
 """
 
@@ -114,6 +115,10 @@ class LedgerUnavailable(LedgerError):
 
 class ConsentError(FedledgerError):
     """A site will not take part, and why."""
+
+
+class OwnCodeError(FedledgerError):
+    """Code of a person's own raised in the middle of the work, or gave back what cannot be used."""
 
 
 class ChainError(FedledgerError):

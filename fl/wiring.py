@@ -47,6 +47,11 @@ class Deployment:
         """Write it into a run's folder; afterwards the folder counts as set up."""
         write_atomically(folder / _FILE, (json.dumps(asdict(self), indent=2) + "\n").encode())
 
+    @staticmethod
+    def discard(folder: Path) -> None:
+        """Afterwards the folder counts as not set up."""
+        (folder / _FILE).unlink(missing_ok=True)
+
     @classmethod
     def exists(cls, folder: Path) -> bool:
         """Whether the folder was set up."""
@@ -111,6 +116,16 @@ def open_chain(chain: str) -> Any:  # a web3 provider: no type of web3 is named 
     except ChainError as error:  # somebody named this file
         hint = error.hint if Path(chain).exists() else "Check the path; a node's address begins with http://."
         raise UsageError(error.message, hint) from error
+
+
+def close_chain(chain: str) -> None:
+    """Close an embedded chain's file in this process; who closes it last leaves nothing beside it.
+
+    Ledgers and providers on it are of no use then; whoever opens it again gets new ones.
+    """
+    open_chain(chain).node.close()
+    open_ledger.cache_clear()
+    open_chain.cache_clear()
 
 
 def open_store(store: str) -> BlobStore:

@@ -100,7 +100,7 @@ def _explained(error: ValidationError) -> UsageError:
     key, reason = ".".join(map(str, detail["loc"])), detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "extra_forbidden":
         return UsageError(f"There is no choice {key}.", f"There are: {', '.join(Choices.model_fields)}.")
-    return UsageError(f"{key} = {detail['input']!r:.60} cannot be: {reason[:1].lower()}{reason[1:]}.")
+    return UsageError(f"{key} cannot be {detail['input']!r:.60}: {reason[:1].lower()}{reason[1:]}.")
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from aggregator.verifying.findings import Finding, Kind, Level
+from aggregator.verifying.findings import Finding, Kind, Level, mismatches
 from fl.ledger.types import Address, AggregatorSet, Event, RoundClosed, TaskCreated
 
 CHECKABLE = (
@@ -55,6 +55,13 @@ def conclude(findings: Iterable[Finding], history: Iterable[Event] = ()) -> Conc
         failed=_rounds(found, Kind.UNPAID),
         unproven=_unproven(found, dict(_closers(history))),
     )
+
+
+def verdict(findings: Collection[Finding]) -> str:
+    """A verification in a word: whether anything was found wrong, or could not be checked."""
+    if mismatches(findings):
+        return "not verified"
+    return "verified in part" if any(one.level is Level.UNCHECKED for one in findings) else "verified"
 
 
 def _rounds(findings: Iterable[Finding], kind: Kind) -> int:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 
-from fl.errors import FedledgerError, LedgerUnavailable, StoreUnavailable
+from fl.errors import FedledgerError, LedgerUnavailable, OwnCodeError, StoreUnavailable
 
 
 class Level(StrEnum):
@@ -56,14 +56,15 @@ class Findings:
     def about(self, round_: int | None, subject: str, ok: str = "") -> Iterator[None]:
         """Find something about this subject; an error of ours inside is a mismatch, and the walk goes on.
 
-        A ledger or store that does not answer at all is no finding: what it raises is raised.
+        A ledger or store that does not answer at all is no finding, nor is a model of the caller's own that
+        fails: what they raise is raised.
         `ok` is recorded when nothing inside differed, and says so when not all of it could be checked.
         """
         outer, before = (self._round, self._subject), len(self._found)
         self._round, self._subject = round_, subject
         try:
             yield
-        except (LedgerUnavailable, StoreUnavailable):  # which say nothing about any subject
+        except (LedgerUnavailable, StoreUnavailable, OwnCodeError):  # which say nothing about any subject
             raise
         except FedledgerError as error:
             self.mismatch(error.message)

@@ -24,7 +24,15 @@ from aggregator.verifying.findings import Findings, Kind
 from aggregator.verifying.hindsight import digests, hindsight, replayed
 from fl import agreement, weights
 from fl.documents import Line, Manifest, Reference, Terms, Verdict
-from fl.errors import BlobUnavailable, DocumentError, StoreError, UsageError, WeightsError
+from fl.errors import (
+    BlobUnavailable,
+    DocumentError,
+    FedledgerError,
+    OwnCodeError,
+    StoreError,
+    UsageError,
+    WeightsError,
+)
 from fl.store.cid import Cid
 
 MakeRule = Callable[[Terms], Rule]
@@ -108,7 +116,7 @@ class Redecision:
                 partial(near, manifest, decision),
             )
         else:
-            self.findings.mismatch(f"closed, but decided again it fails: {decision.reason}")
+            self.findings.mismatch(f"closed, but decided again it fails: {decision.told}")
             compare_lines(manifest.submissions, lines, fate_of, self.findings, {"share"})
 
     def _facts_of(self, manifest: Manifest) -> Facts:
@@ -185,8 +193,7 @@ class Redecision:
             if manifest.state:  # a rule without memory misses none
                 self._memory(self.record.inherited(self.round.number))
         except (UsageError, StoreError) as error:
-            said = f"{error.message} {error.hint}".rstrip()
-            self.findings.unchecked(Kind.AGGREGATES, f"the aggregate: {said}")
+            self.findings.unchecked(Kind.AGGREGATES, f"the aggregate: {with_hint(error)}")
             return self._recorded_rule(terms, manifest)
         return rule
 
@@ -218,9 +225,9 @@ class Redecision:
             with _naming("the validation set"):
                 validation = self._blob(terms.scoring.validation)
             return self.tools.utility(terms, validation)
-        except (UsageError, StoreError) as error:
+        except (UsageError, OwnCodeError, StoreError) as error:
             if agreement.needs_utilities(terms):
-                self.findings.unchecked(Kind.UTILITIES, f"utilities: {error.message}")
+                self.findings.unchecked(Kind.UTILITIES, f"utilities: {with_hint(error)}")
             return None
 
 
@@ -245,6 +252,11 @@ def _resting_on_utilities(terms: Terms) -> frozenset[str]:
     shares = {"share"} if agreement.needs_values(terms.scoring.rule) else set[str]()
     guarded = {"aggregated", *_AGGREGATE} if terms.guard != "none" else set[str]()
     return frozenset({"utilities", *shares, *guarded})
+
+
+def with_hint(error: FedledgerError) -> str:
+    """What went wrong and what to do next, for a table that has one column for both."""
+    return f"{error.message} {error.hint}".rstrip()
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from aggregator.verifying import accounts, holdings
 from aggregator.verifying.closeness import CLOSENESS
 from aggregator.verifying.findings import Finding, Findings, Kind
 from aggregator.verifying.hindsight import AskedOnce, judge_denial
-from aggregator.verifying.redecision import Redecision, Tools
+from aggregator.verifying.redecision import Redecision, Tools, with_hint
 from fl import agreement
 from fl.documents import Announcement, Manifest, Reference, Verdict
 from fl.errors import DocumentError, LedgerError, StoreError, UsageError, WeightsError
@@ -174,12 +174,14 @@ class _Replay:
         try:
             decision = self.redecision.of_failed()
         except (UsageError, StoreError, DocumentError, WeightsError) as error:
-            self.findings.unchecked(Kind.FAILED, f"failed: {said}; cannot be decided again: {error.message}")
+            self.findings.unchecked(
+                Kind.FAILED, f"failed: {said}; cannot be decided again: {with_hint(error)}"
+            )
             return
         if isinstance(decision, Closed):
             self.findings.note(f"failed in spite of a quorum: {said}", Kind.UNPAID)
         else:
-            self.findings.note(f"failed: {said}; decided again: {decision.reason}")
+            self.findings.note(f"failed: {said}; decided again: {decision.told}")
 
     def _closed(self) -> None:
         manifest = None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,6 +19,8 @@ from fl.files import write_atomically
 from fl.output import to_json
 
 FILE = "compare.json"
+_LONGEST = 200
+"""Letters of a label, at most, in which somebody finds what differs."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ class Comparison:
     """What some runs amount to, beside each other.
 
     `metrics` are those that tables and pictures show; `differing` the settings that tell groups apart;
-    `against` the label of the reference group; `unfinished` the folders of runs that were left out.
+    `against` the label of the reference group; `unfinished` the folders of runs that were left out, and
+    `repeated` of those that are the same run as another, by whose folder they are told.
     """
 
     metrics: tuple[Metric, ...]
@@ -45,6 +48,7 @@ class Comparison:
     groups: Annotated[tuple[Group, ...], Field(min_length=1)]
     rows: tuple[Row, ...]
     unfinished: tuple[str, ...] = ()
+    repeated: dict[str, str] = field(default_factory=dict)
 
     @property
     def others(self) -> tuple[Group, ...]:
@@ -60,6 +64,12 @@ class Comparison:
         """None where the quantity does not apply to the group."""
         found = (row for row in self.rows if (row.group, row.quantity) == (group.label, quantity))
         return next(found, None)
+
+    def basis(self, group: Group) -> str:
+        """What the differences of a group rest on: the same for all metrics, but for what diverged."""
+        rows = (self.row(group, name) for name in self.metrics)
+        found = [row.difference.basis for row in rows if row and row.difference]
+        return min(found, key=len, default="")
 
     def to_dict(self) -> dict[str, Any]:
         """The comparison as JSON values."""
@@ -96,6 +106,7 @@ def compare(
     against: str | None = None,
     metrics: Sequence[Metric] = METRICS,
     unfinished: Sequence[Path] = (),
+    repeated: Mapping[str, str] | None = None,
 ) -> Comparison:
     """Compare groups with one of them, by its label or a part of it; with the first if left out.
 
@@ -111,6 +122,7 @@ def compare(
         tuple(groups),
         tuple(rows),
         tuple(map(str, unfinished)),
+        dict(repeated or {}),
     )
 
 
@@ -123,9 +135,12 @@ def _row(group: Group, quantity: str, reference: Group) -> Row:
 def _reference(groups: Sequence[Group], wanted: str | None) -> Group:
     if wanted is None:
         return groups[0]
-    found = [group for group in groups if group.label == wanted] or [
-        group for group in groups if wanted in group.label
-    ]
+    closeness: tuple[Callable[[str], bool], ...] = (
+        lambda label: label == wanted,
+        lambda label: _has_all(label, wanted),
+        lambda label: wanted in label,
+    )
+    found = next(filter(None, ([one for one in groups if close(one.label)] for close in closeness)), [])
     if len(found) != 1:
         known = "; ".join(group.label for group in found or groups)
         raise UsageError(
@@ -135,11 +150,30 @@ def _reference(groups: Sequence[Group], wanted: str | None) -> Group:
     return found[0]
 
 
-def grouped(runs: Sequence[tuple[Run, Results]]) -> tuple[Group, ...]:
-    """Runs of the same settings together, in the order in which they come; by seed within a group.
+def _has_all(label: str, wanted: str) -> bool:
+    """Whether a label has each of some settings, by value or with the name: `krum, attack=noise`."""
+    parts = [part for own in label.split(", ") for part in (own, own.partition("=")[2])]
+    return all(one.strip() in parts for one in wanted.split(","))
 
-    Raises UsageError for two runs of the same settings and seed: they are one finding, not two.
+
+def distinct(runs: Sequence[tuple[Run, Results]]) -> tuple[list[tuple[Run, Results]], dict[str, str]]:
+    """The first run of each settings and seed, and the folders of others with those of their firsts.
+
+    Two runs of the same settings and seed are one finding, not two.
     """
+    first: dict[tuple[str, int], tuple[Run, Results]] = {}
+    repeated = {}
+    for run, results in runs:
+        key = settings.identity(settings.settings(results.config)), run.seed
+        if key in first:
+            repeated[run.folder] = first[key][0].folder
+        else:
+            first[key] = run, results
+    return list(first.values()), repeated
+
+
+def grouped(runs: Sequence[tuple[Run, Results]]) -> tuple[Group, ...]:
+    """Distinct runs of the same settings together, in the order in which they come, then by seed."""
     members: dict[str, list[Run]] = {}
     told: dict[str, dict[str, Any]] = {}
     for run, results in runs:
@@ -147,20 +181,17 @@ def grouped(runs: Sequence[tuple[Run, Results]]) -> tuple[Group, ...]:
         key = settings.identity(own)
         told.setdefault(key, own)
         members.setdefault(key, []).append(run)
-    names = settings.labels(list(told.values())) if len(told) > 1 else [runs[0][1].config.name]
+    names = _names(told.values(), members.values()) if len(told) > 1 else [runs[0][1].config.name]
     return tuple(
-        Group(name, told[key], _by_seed(members[key])) for name, key in zip(names, told, strict=True)
+        Group(name, told[key], tuple(sorted(members[key], key=lambda run: run.seed)))
+        for name, key in zip(names, told, strict=True)
     )
 
 
-def _by_seed(runs: Sequence[Run]) -> tuple[Run, ...]:
-    found: dict[int, Run] = {}
-    for run in runs:
-        if run.seed in found:
-            raise UsageError(
-                f"{found[run.seed].folder} and {run.folder} are the same run: "
-                f"equal settings, and seed {run.seed} both.",
-                "Name one of them.",
-            )
-        found[run.seed] = run
-    return tuple(found[seed] for seed in sorted(found))
+def _names(told: Iterable[settings.Settings], members: Iterable[Sequence[Run]]) -> list[str]:
+    """What sets groups apart; where that is too much to be read, the folders of their first runs."""
+    firsts = [own[0] for own in members]
+    names = settings.labels(list(told), [run.varied for run in firsts])
+    folders = [Path(run.folder).name for run in firsts]
+    readable = max(map(len, names)) <= _LONGEST or len(set(folders)) < len(folders)
+    return names if readable else folders

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -44,7 +44,8 @@ class Trainer:
 class Run:
     """One run. `curve` begins before the first round; `gas` and `seconds` are of each round.
 
-    `inexact` says why exact Shapley values are not known; empty where they are.
+    `inexact` says why exact Shapley values are not known; empty where they are. `varied` is what its sweep
+    varied, but for the seed, in the sweep's own words; empty for a run of none.
     """
 
     folder: str
@@ -55,6 +56,7 @@ class Run:
     closed: int
     trainers: tuple[Trainer, ...]
     inexact: str = ""
+    varied: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not len(self.curve) - 1 == len(self.gas) == len(self.seconds):
@@ -114,7 +116,7 @@ class Group:
         return {run.seed: run.quantities[quantity] for run in self.runs if quantity in run.quantities}
 
 
-def facts(folder: Path, results: Results) -> Run:
+def facts(folder: Path, results: Results, varied: Mapping[str, Any] | None = None) -> Run:
     """What a comparison takes from a run's results; exact Shapley values are filled in elsewhere."""
     return Run(
         folder=str(folder),
@@ -124,6 +126,7 @@ def facts(folder: Path, results: Results) -> Run:
         seconds=_seconds(results),
         closed=sum(ended.manifest is not None for ended in results.rounds),
         trainers=_trainers(results),
+        varied=dict(varied or {}),
     )
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import Any
 
 from experiments.folder import CONFIG, RESULTS
 from experiments.results import Results
+from experiments.sweep.cells import SEED
+from experiments.sweep.rows import COLUMNS
 from fl.errors import UsageError
 
 _CELLS, _TABLE = "cells", "table.json"
@@ -18,10 +21,14 @@ _CELLS, _TABLE = "cells", "table.json"
 
 @dataclass(frozen=True)
 class Found:
-    """Finished runs with their results, in the order in which they were named; folders of unfinished ones."""
+    """Finished runs with their results, in the order in which they were named; folders of unfinished ones.
+
+    `varied` says of the cells of sweeps what sets them apart, but for the seed, in the sweep's own words.
+    """
 
     runs: tuple[tuple[Path, Results], ...]
     unfinished: tuple[Path, ...]
+    varied: Mapping[Path, Mapping[str, Any]]
 
 
 def find(places: Sequence[Path]) -> Found:
@@ -38,10 +45,16 @@ def find(places: Sequence[Path]) -> Found:
     return Found(
         tuple((folder, Results.read(folder)) for folder in finished),
         tuple(folder for folder in members if folder not in finished),
+        _varied(finished),
     )
 
 
 def _members(place: Path) -> list[Path]:
+    if place.is_file():
+        raise UsageError(
+            f"{place} is a file, and a run is a folder.",
+            f"Name its folder: fl compare {shlex.quote(str(place.parent))}",
+        )
     if not place.is_dir():
         raise UsageError(f"There is no folder {place}.", "Name folders of runs: fl compare runs/a runs/b.")
     if _is_run(place):
@@ -52,17 +65,33 @@ def _members(place: Path) -> list[Path]:
     runs = sorted((child for child in inside.iterdir() if _is_run(child)), key=_natural)
     if not runs:
         raise UsageError(f"{place} is not the folder of a run, and holds none.", "`fl run` starts a run.")
-    listed = _listed(place)
-    return sorted(runs, key=lambda folder: listed.get(f"{_CELLS}/{folder.name}", len(listed)))
+    places = {cell: number for number, cell in enumerate(_table(place))}
+    return sorted(runs, key=lambda folder: places.get(folder.name, len(places)))
 
 
-def _listed(sweep: Path) -> dict[str, int]:
-    """A sweep's cells by their places in its table, which are those in its file; nothing without a table."""
+def _varied(folders: Sequence[Path]) -> dict[Path, Mapping[str, Any]]:
+    """What the tables of sweeps say of those that are cells, whoever named them."""
+    real = {folder: path for folder in folders if (path := folder.resolve()).parent.name == _CELLS}
+    tables = {sweep: _table(sweep) for sweep in {path.parent.parent for path in real.values()}}
+    return {
+        folder: tables[path.parent.parent][path.name]
+        for folder, path in real.items()
+        if path.name in tables[path.parent.parent]
+    }
+
+
+def _table(sweep: Path) -> dict[str, dict[str, Any]]:
+    """By cell what sets it apart, in the order of the sweep's file; nothing without a table."""
     try:
         rows = json.loads((sweep / _TABLE).read_bytes())
-        return {row["folder"]: place for place, row in enumerate(rows)}
-    except (OSError, ValueError, TypeError, KeyError):  # not there, or not a sweep's
+        return {PurePath(row["folder"]).name: _own_columns(row) for row in rows}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):  # not there, or not a sweep's
         return {}
+
+
+def _own_columns(row: dict[str, Any]) -> dict[str, Any]:
+    """Those that a sweep's file names: the others are in every sweep's table."""
+    return {column: value for column, value in row.items() if column not in {*COLUMNS, SEED}}
 
 
 def _is_run(folder: Path) -> bool:

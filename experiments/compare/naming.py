@@ -21,8 +21,9 @@ class Quantity:
 
     @property
     def name(self) -> str:
-        """The title without the unit of its numbers, for a picture whose axis says it."""
-        return self.title.removesuffix(" (%)")
+        """The title above a picture, whose axis says the unit."""
+        name = self.title.removesuffix(" (%)")
+        return name[:1].upper() + name[1:]
 
     def mean(self, found: Estimate, plus_minus: str = "±") -> str:
         """A mean with half the width of its interval."""

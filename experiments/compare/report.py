@@ -46,7 +46,7 @@ def _mean(row: Row | None) -> str:
 
 def differences_table(comparison: Comparison) -> Table:
     """Each group against the reference; bold where the interval leaves out zero."""
-    bases = [_basis(comparison, group) for group in comparison.others]
+    bases = [comparison.basis(group) for group in comparison.others]
     alike = len(set(bases)) == 1
     how = f" (95 % interval, {bases[0]})" if alike else ""
     made = table(
@@ -58,13 +58,6 @@ def differences_table(comparison: Comparison) -> Table:
         rows = [comparison.row(group, name) for name in comparison.metrics]
         made.add_row(safe(group.label), *([] if alike else [basis]), *(_difference(row) for row in rows))
     return made
-
-
-def _basis(comparison: Comparison, group: Group) -> str:
-    """What the differences of a group rest on: the same for all metrics, but for what diverged."""
-    rows = (comparison.row(group, name) for name in comparison.metrics)
-    found = [row.difference.basis for row in rows if row and row.difference]
-    return min(found, key=len, default="")
 
 
 def _difference(row: Row | None) -> Text:
@@ -89,6 +82,9 @@ def notes(comparison: Comparison) -> Iterator[str]:
     if comparison.unfinished:
         names = ", ".join(map(safe, comparison.unfinished))
         yield f"[yellow]Left out, because not finished:[/] {names}"
+    if comparison.repeated:
+        names = ", ".join(f"{safe(one)} (as {safe(first)})" for one, first in comparison.repeated.items())
+        yield f"[yellow]Left out, because of equal settings and seed with another:[/] {names}"
 
 
 def _remarks(group: Group) -> Iterator[str]:

@@ -75,4 +75,4 @@ def describe(row: Row) -> str:
         return f"[red]failed:[/] {safe(str(row['reason']))}"
     closed, seconds = row["rounds_closed"], row["seconds"]
     metrics = f"log loss {row['log_loss']:.4f}, accuracy {row['accuracy']:.1%}"
-    return f"{metrics}; {closed} rounds closed; {seconds:.1f} s"
+    return f"{metrics}; {closed} {'round' if closed == 1 else 'rounds'} closed; {seconds:.1f} s"

@@ -55,13 +55,14 @@ class SweepFolder:
         return f"{CELLS}/{cell.name}"
 
     def results(self, cell: Cell) -> Results | None:
-        """What a finished cell found; None for one that is not finished, or whose results were cut."""
+        """What a finished cell found; None for one that is not finished, or learned nothing, or was cut."""
         if not (self.of(cell) / RESULTS).is_file():
             return None
         try:
-            return Results.read(self.of(cell))
+            found = Results.read(self.of(cell))
         except UsageError:
             return None  # going on with the run writes them again
+        return found if any(ended.manifest for ended in found.rounds) else None
 
     def strangers(self, cells: Iterable[Cell]) -> list[str]:
         """Cells in the folder that the file does not have any more."""

@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from fl.errors import FedledgerError
+from fl.own import said
 
 Tell = Callable[[object], None]
 Heard = Callable[[int, object], None]
@@ -144,7 +145,7 @@ def _outcome(job: Job, tell: Tell) -> tuple[str, Any]:
     except FedledgerError as error:
         return _FAILED, Failure(error.message, error.hint)
     except Exception as error:  # noqa: BLE001 - whatever one job raises must not end the others
-        return _FAILED, Failure(f"{type(error).__name__}: {error}")
+        return _FAILED, Failure(f"{said(error)}.")
 
 
 def _end_with_parent() -> None:

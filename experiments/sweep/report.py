@@ -19,7 +19,7 @@ _NUMBERS = {
     "log_loss": "log loss",
     "accuracy": "accuracy",
     "auc": "AUC",
-    "earned_misbehaving": "misbehaving earn",
+    "earned_misbehaving": "misbehaving earn\n(equal shares)",
 }
 FEW = 40
 """Lines that somebody reads on a terminal."""

@@ -16,6 +16,7 @@ class EmbeddedProvider(BaseProvider):
 
     def __init__(self, node: EmbeddedNode) -> None:
         super().__init__()
+        self.node = node
         self._rpc = Rpc(node)
 
     def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:

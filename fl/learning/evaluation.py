@@ -12,6 +12,7 @@ from torch import nn
 
 from fl.errors import UsageError
 from fl.examples import FloatArray, IntArray
+from fl.learning import faults
 from fl.learning.state import load_state, one_thread, read_state
 from fl.weights import Arrays
 
@@ -44,7 +45,9 @@ class Utility:
     """
 
     def __init__(self, module: nn.Module, x: FloatArray, y: IntArray, kind: Kind) -> None:
-        self._module, self._inputs, self._y = copy.deepcopy(module), torch.tensor(x), y
+        with faults.named(module):
+            self._module = copy.deepcopy(module)
+        self._inputs, self._y = torch.tensor(x), y
         self._kind: Kind = kind
         classes = logits(self._module, read_state(self._module), self._inputs[:1]).shape[1]
         if y.max() >= classes:
@@ -70,11 +73,12 @@ class Utility:
 def logits(module: nn.Module, arrays: Arrays, x: torch.Tensor) -> Logits:
     """What the model says of every row: float64 [n, classes], perhaps not finite."""
     one_thread()
-    load_state(module, arrays)
-    module.eval()
-    with torch.inference_mode():
-        parts = torch.split(x, _IMAGES if _convolves(module) else _ROWS)
-        outputs: Logits = torch.cat([module(rows).double() for rows in parts]).numpy()
+    with faults.named(module):
+        load_state(module, arrays)
+        module.eval()
+        with torch.inference_mode():
+            parts = torch.split(x, _IMAGES if _convolves(module) else _ROWS)
+            outputs: Logits = torch.cat([module(rows).double() for rows in parts]).numpy()
     return outputs
 
 

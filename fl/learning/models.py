@@ -18,7 +18,7 @@ from fl import own
 from fl.canonical import Setting, decode_settings
 from fl.documents import Model
 from fl.errors import UsageError
-from fl.learning import architectures
+from fl.learning import architectures, faults
 from fl.learning.architectures import Builder
 from fl.learning.state import read_state, seeded
 from fl.weights import Arrays
@@ -47,9 +47,10 @@ def _guarded(name: str, function: Builder) -> Builder:
         try:
             module = function(settings, inputs, classes)
         except (Exception, SystemExit) as error:  # somebody else's code may raise anything
-            raise UsageError(f"The model {name} cannot be built: {own.said(error)}", OWN_HINT) from error
+            raise UsageError(f"The model {name} cannot be built: {own.said(error)}.", OWN_HINT) from error
         if not isinstance(module, nn.Module):
             raise UsageError(f"{name} returns no torch module, but {type(module).__name__}.", OWN_HINT)
+        faults.mark(module, name)
         return module
 
     return build_own
@@ -87,18 +88,19 @@ def demand_usable(model: Model, inputs: int, classes: int) -> None:
         with torch.inference_mode():
             found = _shape(module(torch.zeros(2, inputs)))
     except Exception as error:  # somebody else's code may raise anything
-        sentence = f"The model {model.builder} cannot be used on rows of {inputs} numbers: {own.said(error)}"
+        sentence = f"The model {model.builder} cannot be used on rows of {inputs} numbers: {own.said(error)}."
         raise UsageError(sentence, OWN_HINT) from error
-    if found != (expected := f"float32 {(2, classes)}"):
+    if found != (expected := f"a float32 tensor of shape {(2, classes)}"):
         raise UsageError(
-            f"The model {model.builder} makes {found} of two rows, and {expected} is needed: a logit a class."
+            f"For 2 rows and {classes} classes the model {model.builder} must return {expected}: "
+            f"for each row, a number for each class. It returns {found}."
         )
 
 
 def _shape(found: object) -> str:
     if not isinstance(found, torch.Tensor):
-        return type(found).__name__
-    return f"{found.dtype} {tuple(found.shape)}".removeprefix("torch.")
+        return f"no tensor, but {type(found).__name__}"
+    return f"a {str(found.dtype).removeprefix('torch.')} tensor of shape {tuple(found.shape)}"
 
 
 def _build(model: Model, inputs: int, classes: int, seed: int) -> nn.Module:

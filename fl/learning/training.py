@@ -12,6 +12,7 @@ from torch import nn
 from fl.canonical import Setting
 from fl.errors import UsageError
 from fl.examples import FloatArray, IntArray
+from fl.learning import faults
 from fl.learning.evaluation import metrics
 from fl.learning.state import load_state, one_thread, read_state, seeded
 from fl.weights import Arrays
@@ -61,15 +62,17 @@ def train(
     The metrics are `loss` (nats, at most 100) and `accuracy` after training. The module is left with the new
     weights. `seed` (below 2^63) draws the batches, and what dropout leaves out; torch's global generator is
     left as it was found.
-    Raises UsageError without rows, WeightsError when the arrays are not the module's.
+    Raises UsageError without rows, WeightsError when the arrays are not the module's, OwnCodeError for what
+    a module of somebody's own raises.
     """
     if len(y) == 0:
         raise UsageError("There are no rows to train on.")
     one_thread()
-    load_state(module, arrays)
-    with seeded(seed ^ 1):  # for what the model itself draws: another stream than that of the batches
-        _descend(module, torch.tensor(x), torch.tensor(y), settings, seed)
-    trained = read_state(module)
+    with faults.named(module):
+        load_state(module, arrays)
+        with seeded(seed ^ 1):  # for what the model itself draws: another stream than that of the batches
+            _descend(module, torch.tensor(x), torch.tensor(y), settings, seed)
+        trained = read_state(module)
     measured = metrics(module, trained, x, y)
     return trained, {"loss": measured["log_loss"], "accuracy": measured["accuracy"]}
 

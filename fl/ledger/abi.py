@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -69,8 +69,12 @@ def call_data(function: str, arguments: Sequence[object] = ()) -> bytes:
     return known.selector + encode(known.inputs, checked(function, arguments))
 
 
+@lru_cache(maxsize=1024)  # between two blocks everybody asks the same
 def returned(function: str, data: bytes) -> Any:
-    """What a call gave back: a value, or several; structs as mappings. Raises DecodingError."""
+    """What a call gave back: a value, or several; structs as mappings, not to be changed.
+
+    Raises DecodingError.
+    """
     known = _function(function)
     values = decode(known.outputs, data)
     named = [_named(item, value) for item, value in zip(known.abi["outputs"], values, strict=True)]
@@ -131,6 +135,7 @@ def _camel(name: str) -> str:
     return head + "".join(part.title() for part in rest)
 
 
+@cache
 def _snake(name: str) -> str:
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from aggregator.verifying.conclusion import CHECKABLE, conclude
+from aggregator.verifying.conclusion import CHECKABLE, conclude, verdict
 from aggregator.verifying.findings import Finding, Kind, Level
 from fl.ledger.types import AggregatorSet, Position, RoundClosed, TaskCreated, TaskParams
 
@@ -10,6 +10,18 @@ from fl.ledger.types import AggregatorSet, Position, RoundClosed, TaskCreated, T
 def concluded(*found):
     """What findings of these levels, rounds and kinds come to."""
     return conclude(Finding(level, round_, "round", "whatever", kind) for level, round_, kind in found)
+
+
+@pytest.mark.parametrize(
+    ("levels", "word"),
+    [
+        ([Level.OK, Level.NOTE], "verified"),
+        ([Level.OK, Level.UNCHECKED], "verified in part"),
+        ([Level.UNCHECKED, Level.MISMATCH], "not verified"),
+    ],
+)
+def test_a_verification_comes_to_its_worst_finding(levels, word):
+    assert verdict([Finding(level, 1, "round", "whatever") for level in levels]) == word
 
 
 def test_without_findings_everything_was_checked():

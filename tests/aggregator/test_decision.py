@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -151,6 +152,16 @@ def test_an_exception_inside_a_rule_fails_the_round(round_, error):
         raise error
 
     assert reason(round_().decide(rule)) == "rule_error"
+
+
+def test_what_a_rule_raised_is_told_with_its_place_and_its_traceback(round_):
+    def rule(*_):
+        return {}["x"]
+
+    fault = round_().decide(rule).fault
+    assert re.fullmatch(r"KeyError: 'x' \(.*test_decision\.py:\d+\)", fault.said)
+    assert fault.trace.startswith("Traceback")
+    assert 'return {}["x"]' in fault.trace
 
 
 def test_a_rule_that_returns_nothing_fails_the_round(round_):

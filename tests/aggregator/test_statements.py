@@ -188,6 +188,7 @@ def test_utilities_that_cannot_be_measured_are_not_called_checked(found, monkeyp
     monkeypatch.setattr("aggregator.cli.rules.build", lambda *_: federation.rule)
     code, out = typed(federation, monkeypatch, capsys)("verify")  # its terms name no model to measure
     assert code == 0
+    assert "VERIFIED IN PART  1 round replayed: 0 mismatches, 1 not checked." in out
     assert "Not all checked: utilities (1)" in out
     assert "utilities" not in checked(out)
     assert "shares" in checked(out)
@@ -201,6 +202,17 @@ def test_a_mismatch_ends_without_a_word_of_what_was_checked(federation, fl, monk
     assert code == 1
     assert "NOT VERIFIED" in out
     assert "Checked:" not in out
+
+
+def test_a_round_that_is_still_open_is_not_counted_as_replayed(federation, fl, monkeypatch):
+    monkeypatch.setattr("aggregator.cli.rules.build", lambda *_: federation.rule)
+    federation.play()
+    federation.begin()
+    _, out = fl("verify")
+    assert "VERIFIED  1 round replayed, 1 still open: 0 mismatches, 0 not checked." in out
+    _, out = fl("verify", "--json")
+    said = json.loads(out)
+    assert (said["rounds"], said["replayed"], said["verdict"]) == (2, 1, "verified")
 
 
 def test_unpaid_work_is_counted_in_the_open(federation, fl, monkeypatch):

@@ -1,5 +1,6 @@
 """`fl` itself: finding commands, and what becomes of an error."""
 
+import re
 import subprocess
 import sys
 from importlib.metadata import version
@@ -116,11 +117,25 @@ def test_an_operating_system_error_names_its_file(capsys: pytest.CaptureFixture[
     assert capsys.readouterr().err == "error: no/such/file: No such file or directory.\n"
 
 
-def test_a_fault_of_ours_is_named_without_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_fault_of_ours_is_named_without_a_traceback(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fl.cli._load", int)
     assert main(["crash"]) == 1
     error = capsys.readouterr().err
-    assert error.startswith("error: ZeroDivisionError: by zero\n")
+    assert error.startswith("error: TypeError: ")
+    assert "a fault in fedledger" in error
     assert "Traceback" not in error
+
+
+def test_what_somebody_else_s_code_raises_is_no_fault_of_ours_and_has_its_file_and_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["crash"]) == 1
+    error = capsys.readouterr().err
+    assert re.match(r"error: ZeroDivisionError: by zero \(.*faults_of_fl\.py:15\)\n", error)
+    assert "a fault in fedledger" not in error
+    assert "--debug" in error
 
 
 @pytest.mark.parametrize("asked", ["option", "environment"])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.compare.comparison import Comparison, compare, grouped
+from experiments.compare.comparison import Comparison, compare, distinct, grouped
 from experiments.compare.facts import facts
 from experiments.loading import load
 from experiments.results import Contributor, Credit, Gas, Metrics, Results, Round, Seconds, Timing
@@ -108,7 +108,8 @@ def compared() -> Callable[..., Comparison]:
 
     def comparing(*results: Results, against: str | None = None) -> Comparison:
         runs = [(facts(Path(f"runs/{number}"), one), one) for number, one in enumerate(results, start=1)]
-        return compare(grouped(runs), against)
+        known, repeated = distinct(runs)
+        return compare(grouped(known), against, repeated=repeated)
 
     return comparing
 

@@ -72,7 +72,29 @@ def test_one_metric_may_be_asked_for(runs: Path, capsys: Capture) -> None:
     assert "Differences from rule=FedMedian" in text
 
 
+def test_cells_of_a_sweep_keep_their_names_in_everything_that_is_written(runs: Path, capsys: Capture) -> None:
+    (runs / "runs").rename(runs / "cells")
+    table = [
+        {"defence": rule[3:], "seed": seed, "state": "done", "folder": f"cells/{rule}-{seed}"}
+        for rule in ("FedMedian", "FedAvg")
+        for seed in (1, 2)
+    ]
+    (runs / "table.json").write_text(json.dumps(table))
+    assert "Differences from defence=Avg " in said(capsys, ".", "--out", "mine", "--against", "Avg")
+    assert [group.label for group in Comparison.read(Path("mine")).groups] == [
+        "defence=Median",
+        "defence=Avg",
+    ]
+    assert "rule=" not in (runs / "mine/table.tex").read_text()
+
+
 # --- what may go in
+
+
+def test_a_second_folder_of_the_same_run_is_left_out_and_named(runs: Path, capsys: Capture) -> None:
+    shutil.copytree(runs / "runs/FedAvg-1", runs / "copy")
+    line = "Left out, because of equal settings and seed with another: copy (as runs/FedAvg-1)"
+    assert line in " ".join(said(capsys, "runs", "copy").split())
 
 
 def test_an_unfinished_run_of_many_is_left_out_and_named(runs: Path, capsys: Capture) -> None:
@@ -89,7 +111,7 @@ def test_an_unfinished_run_of_many_is_left_out_and_named(runs: Path, capsys: Cap
         (["nowhere"], "There is no folder nowhere."),
         (["empty"], "empty is not the folder of a run, and holds none."),
         (["runs/FedAvg-1", "runs/FedAvg-1"], "The run in runs/FedAvg-1 is named twice."),
-        (["runs", "copy"], "are the same run: equal settings, and seed 1 both."),
+        (["runs/FedAvg-1/config.toml"], "runs/FedAvg-1/config.toml is a file, and a run is a folder."),
         (["broken"], "is not what a run writes."),
         (["runs", "--metric", "f1"], "There is no metric 'f1'."),
         (["runs", "--against", "Krum"], "'Krum' is no group here."),

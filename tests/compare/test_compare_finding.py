@@ -43,11 +43,18 @@ def test_a_sweep_means_its_cells_and_numbers_are_sorted_as_numbers(make: Make, p
 def test_the_cells_of_a_finished_sweep_stand_as_in_its_table(make: Make, put: Put, runs: Path) -> None:
     for epochs in (1, 10, 2):
         put(runs / f"sweep/cells/epochs={epochs}", make(f"training.epochs={epochs}"))
-    table = [{"folder": f"cells/epochs={epochs}"} for epochs in (10, 2, 1)]
+    table = [
+        {"mood": "long", "seed": 1, "state": "done", "auc": 0.5, "folder": f"cells/epochs={epochs}"}
+        for epochs in (10, 2, 1)
+    ]
     (runs / "sweep/table.json").write_text(json.dumps(table))
-    assert names(find([Path("sweep")])) == [f"sweep/cells/epochs={epochs}" for epochs in (10, 2, 1)]
+    found = find([Path("sweep")])
+    assert names(found) == [f"sweep/cells/epochs={epochs}" for epochs in (10, 2, 1)]
+    assert list(found.varied.values()) == [{"mood": "long"}] * 3
+    alone = Path("sweep/cells/epochs=2")
+    assert find([alone, Path("runs")]).varied == {alone: {"mood": "long"}}
     (runs / "sweep/table.json").write_text("{]")
-    assert len(find([Path("sweep")]).runs) == 3
+    assert (len(find([Path("sweep")]).runs), find([Path("sweep")]).varied) == (3, {})
 
 
 def test_results_alone_are_a_run_too(runs: Path) -> None:

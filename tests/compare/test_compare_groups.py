@@ -62,13 +62,43 @@ def test_lists_tables_and_nothing_are_written_in_few_words() -> None:
     ]
 
 
-def test_an_attack_is_called_by_its_name_with_its_settings(make: Make, compared: Compared) -> None:
-    runs = [make("attackers=1", f"attack.name={name}") for name in ("label_flip", "noise")]
+def test_an_attack_is_called_by_its_name_with_what_is_not_usual(make: Make, compared: Compared) -> None:
+    told = (["attack=label_flip"], ["attack=noise"], ["attack.name=noise", "attack.scale=0.2"])
+    runs = [make("attackers=1", *one) for one in told]
     assert names(compared(make(), *runs)) == [
         "attackers=0, attack=none",
         "attackers=1, attack=label_flip",
-        "attackers=1, attack=noise(scale:0.05)",
+        "attackers=1, attack=noise",
+        "attackers=1, attack=noise(scale:0.2)",
     ]
+
+
+def test_cells_of_a_sweep_are_called_as_the_sweep_calls_them() -> None:
+    told = [
+        {"scoring.guard": guard, "training.epochs": epochs} for guard in ("none", "best") for epochs in (1, 2)
+    ]
+    varied = [
+        {"defence": name, "training.epochs": epochs} for name in ("nothing", "guard") for epochs in (1, 2)
+    ]
+    assert labels(told[1:], varied[1:]) == [
+        "defence=nothing, epochs=2",
+        "defence=guard, epochs=1",
+        "defence=guard, epochs=2",
+    ]
+    assert labels(told[:2], varied[:2]) == ["epochs=1", "epochs=2"]
+    assert labels(told[1:], [{}, *varied[2:]]) == ["guard=none, epochs=2", "epochs=1", "epochs=2"]
+
+
+def test_a_sweeps_words_that_do_not_tell_cells_apart_are_not_taken() -> None:
+    told = [{"rounds": 3}, {"rounds": 6}]
+    assert labels(told, [{"defence": "guard"}] * 2) == ["rounds=3", "rounds=6"]
+
+
+def test_runs_that_differ_in_too_much_to_be_read_are_called_by_their_folders(
+    make: Make, compared: Compared, rows: Path
+) -> None:
+    other = make(f'data.source="{rows}"', f'data.label="{"long" * 20}"', f'data.leave_out=["{"x" * 90}"]')
+    assert names(compared(make(), other)) == ["1", "2"]
 
 
 def test_a_data_set_is_called_by_its_file_unless_two_files_have_one_name() -> None:
@@ -83,9 +113,10 @@ def test_runs_on_other_data_are_another_group(make: Make, rows: Path, compared: 
     assert names(found) == ["source=rows.csv, label=y", "source=breast_cancer, label=none"]
 
 
-def test_two_runs_of_one_seed_and_equal_settings_are_refused(make: Make, compared: Compared) -> None:
-    with pytest.raises(UsageError, match=r"runs/1 and runs/2 are the same run: .* seed 7"):
-        compared(make(seed=7), make("workers=3", seed=7))
+def test_of_runs_of_one_seed_and_equal_settings_the_first_is_taken(make: Make, compared: Compared) -> None:
+    found = compared(make(seed=7, loss=0.3), make(seed=8), make("workers=3", seed=7, loss=0.1))
+    assert [(run.folder, run.seed) for run in found.groups[0].runs] == [("runs/1", 7), ("runs/2", 8)]
+    assert found.repeated == {"runs/3": "runs/1"}
 
 
 # --- what is compared
@@ -115,8 +146,18 @@ def test_any_group_can_be_the_reference_by_a_part_of_its_label(make: Make, compa
     assert compared(*made, against="rule=Krum").against == "rule=Krum"
     with pytest.raises(UsageError, match="more than one"):
         compared(*made, against="rule")
+    assert compared(*made, against="Krum").against == "rule=Krum"  # the whole value
     with pytest.raises(UsageError, match="no group"):
         compared(*made, against="Median")
+
+
+def test_the_reference_can_be_told_by_some_of_its_settings(make: Make, compared: Compared) -> None:
+    made = [
+        make(f"rule.name={rule}", f"data.alpha={alpha}") for rule in ("Krum", "FedAvg") for alpha in (1, 2)
+    ]
+    assert compared(*made, against="FedAvg,alpha=2").against == "alpha=2, rule=FedAvg"
+    with pytest.raises(UsageError, match="more than one"):
+        compared(*made, against="FedAvg")
 
 
 def test_gas_and_seconds_are_those_of_a_mean_round(make: Make, compared: Compared) -> None:

@@ -2,8 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from io import BytesIO
+from itertools import pairwise
 from math import inf, isnan
 from pathlib import Path
+from re import fullmatch
 
 import pytest
 from matplotlib.axes import Axes
@@ -46,6 +49,51 @@ def test_a_curve_is_the_mean_over_seeds_and_its_band_the_interval(comparison: Co
     assert low < 0.115 - 0.0635 + 1e-4
     assert high > 0.115 + 0.0635 - 1e-4
     assert len(accuracies.lines) == len(areas.lines) == 3
+
+
+def test_a_band_does_not_reach_beyond_what_is_possible(make: Make, compared: Compared) -> None:
+    seeds = [make(seed=seed, loss=loss) for seed, loss in ((1, 0.01), (2, 0.9))]
+    for axes, most in zip(curves(compared(*seeds)).axes, (99, 1, 1), strict=True):
+        edges = axes.collections[0].get_paths()[0].get_extents()
+        assert (edges.y0 >= 0, edges.y1 <= most) == (True, True)
+
+
+def test_each_picture_says_once_what_its_intervals_are(comparison: Comparison) -> None:
+    for figure in (curves(comparison), cost(comparison)):
+        (legend,) = figure.legends
+        assert legend.get_title().get_text() == "Means over 2 seeds; bands: their 95 % intervals"
+    assert differences(comparison).get_supxlabel() == "Bars: 95 % intervals (paired over 2 seeds)"
+
+
+def test_equal_curves_of_two_groups_can_be_told_apart(make: Make, compared: Compared) -> None:
+    same = compared(*(make(f"rule.name={rule}") for rule in RULES))
+    lines = curves(same).axes[0].lines
+    looks = {(line.get_marker(), line.get_linestyle(), line.get_linewidth()) for line in lines}
+    assert len(looks) == len(RULES)
+
+
+def test_numbers_below_differences_have_room_and_one_kind_of_sign(comparison: Comparison) -> None:
+    figure = differences(comparison)
+    figure.savefig(BytesIO())
+    for axes in figure.axes:
+        low, high = axes.get_xlim()
+        shown = [
+            label
+            for place, label in zip(axes.get_xticks(), axes.get_xticklabels(), strict=True)
+            if low <= place <= high
+        ]
+        assert all(fullmatch("0|[+\N{MINUS SIGN}][0-9.]+", label.get_text()) for label in shown)
+        boxes = [label.get_window_extent() for label in shown]
+        assert all(left.x1 + 3 < right.x0 for left, right in pairwise(boxes))
+
+
+def test_a_misbehaving_trainer_is_drawn_over_an_honest_one(make: Make, compared: Compared) -> None:
+    found = compared(make(shares=((1, 1),), bad=(1,)))
+    run = found.groups[0].runs[0]
+    run = replace(run, trainers=tuple(replace(one, exact=0.5) for one in run.trainers))
+    axes = rewards(replace(found, groups=(replace(found.groups[0], runs=(run,)),))).axes[0]
+    over = {line.get_marker(): line.get_zorder() for line in axes.lines}
+    assert over["x"] > over["o"]
 
 
 def test_cost_is_added_up_over_rounds(comparison: Comparison) -> None:

@@ -126,7 +126,9 @@ def test_terms_alone_make_no_verifier_run_somebodys_code(verify: Callable[..., A
     found = verify("run")
     assert found.code == 0
     unavailable = f"{MODULE}:residual is somebody's own, and is not at hand"
-    assert any(unavailable in one["text"] for one in found.said["findings"])
+    (text,) = {one["text"] for one in found.said["findings"] if unavailable in one["text"]}
+    assert "pass --model module:function" in text
+    assert found.said["verdict"] == "verified in part"
     assert MODULE not in sys.modules
 
 
@@ -168,13 +170,59 @@ def test_what_is_wrong_with_ones_own_is_said_before_anything_is_written(
     assert not (place / "wrong").exists()
 
 
-def test_a_misbehaviour_of_ones_own_that_fails_stops_the_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+FAILING = """
+    from torch import nn
+
+    class Late(nn.Linear):
+        def forward(self, x):
+            if self.training and len(x) > 4:
+                raise ValueError("oops")
+            return super().forward(x)
+
+    def late(settings, inputs, classes):
+        return Late(inputs, classes)
+
+    def slip(turn):
+        return turn.bas
+
+    def nothing(turn):
+        pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (
+            ("model.name=my_slip:late", "workers=2"),
+            "The model my_slip:late failed: ValueError: oops (my_slip.py:7).",
+        ),
+        (
+            ("misbehaviour.1=my_slip:slip",),
+            "The misbehaviour my_slip:slip failed: "
+            "AttributeError: 'Turn' object has no attribute 'bas' (my_slip.py:14).",
+        ),
+        (
+            ("misbehaviour.1=my_slip:nothing",),
+            "The misbehaviour my_slip:nothing returned NoneType, and arrays by name are needed.",
+        ),
+    ],
+    ids=["model", "misbehaviour", "misbehaviour without arrays"],
+)
+def test_code_of_ones_own_that_fails_stops_the_run_in_a_sentence(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    change: tuple[str, ...],
+    sentence: str,
 ) -> None:
     """In a study its trainer would pass for one that never came."""
-    (tmp_path / "my_slip.py").write_text("def slip(turn):\n    return turn.bas\n")
+    (tmp_path / "my_slip.py").write_text(dedent(FAILING))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
-    words = [word for change in (*SMALL, "misbehaviour.1=my_slip:slip") for word in ("--set", change)]
-    assert main(["run", "hospitals", "--out", str(tmp_path / "slip"), *words]) == 1
-    assert "hospital-1 cannot go on (CannotMisbehave)" in capsys.readouterr().err
+    words = [word for setting in (*SMALL, *change) for word in ("--set", setting)]
+    assert main(["run", "hospitals", "--out", "slip", *words]) == 1
+    _, stopped, hint = capfd.readouterr().err.splitlines()
+    sys.modules.pop("my_slip", None)
+    assert stopped == f"error: hospital-1 cannot go on. {sentence}"
+    assert "begin another run" in hint

@@ -23,6 +23,10 @@ RULE = """
                 record[name] = Array(array.numpy() * 0.5)
             return record, metrics
 
+    class Failing(FedAvg):
+        def aggregate_train(self, server_round, replies):
+            return super().agregate_train(server_round, replies)
+
     class Lazy(FedAvg):
         def __init__(self, share):
             super().__init__()
@@ -95,3 +99,17 @@ def test_arguments_are_for_flower_s_strategies(ran, fl, capsys, tmp_path):
     words = ("--set", "rule.name=my_rule:Mine", "--set", "rule.arguments.eta=1", "--out", tmp_path / "run")
     assert fl(*WORDS, *words)[0] == 2
     assert "rule.arguments are for Flower's strategies" in capsys.readouterr().err
+
+
+def test_a_rule_of_one_s_own_that_fails_is_named_with_its_file_and_line(ran, fl, verify, capsys):
+    words = ("--set", "rule.name=my_rule:Failing", "--rounds", 1, "--out", "failing", "--json")
+    why = "AttributeError: 'super' object has no attribute 'agregate_train' (my_rule.py:16)"
+    assert fl(*WORDS, *words)[0] == 1
+    said = capsys.readouterr().err
+    assert f"The rule failed: {why}." in said
+    assert f"nothing was learned: the rule my_rule:Failing failed: {why}." in said
+    assert "Traceback" not in said
+    found = verify("failing", "--strategy", "my_rule:Failing")
+    assert f"failed: rule_error; decided again: rule_error: {why}" in found.texts("note", 1)
+    assert fl("--debug", "run", "--resume", "failing", "--json")[0] == 1
+    assert "`fl verify failing --strategy my_rule:Failing` applies the rule again" in capsys.readouterr().err

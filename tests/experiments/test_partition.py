@@ -153,7 +153,7 @@ def test_a_partition_of_ones_own_draws_from_the_runs_seed_and_may_leave_rows_out
     [
         ("1 / 0", "cannot divide these rows: ZeroDivisionError"),
         ("None", "cannot divide these rows: TypeError"),
-        ("[n]", "returns 1 parts for 2 trainers"),
+        ("[n]", "returns 1 part for 2 trainers"),
         ("[n / 2, n]", "no lists of whole numbers"),
         ("[[n], [n]]", "no lists of whole numbers"),
         ("[n[:50], n[50:] + 1]", "outside of the 100 rows"),

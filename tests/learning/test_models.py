@@ -7,10 +7,12 @@ import torch
 
 from fl.canonical import encode_settings
 from fl.documents import Model
-from fl.errors import UsageError, WeightsError
+from fl.errors import OwnCodeError, UsageError, WeightsError
 from fl.learning.architectures import builder
+from fl.learning.evaluation import Utility, metrics
 from fl.learning.models import build, demand_usable, initial_weights, name_own, shapes
 from fl.learning.state import load_state, read_state
+from fl.learning.training import Training, train
 from fl.weights import encode
 
 LOGISTIC = Model(builder="logistic", settings={})
@@ -207,9 +209,10 @@ def test_a_function_of_ones_own_never_takes_the_place_of_an_installed_model(own)
         ("    exit()", "cannot be built: SystemExit"),
         ("    return 'module'", "returns no torch module, but str"),
         ("    return torch.nn.ReLU()", "has nothing to train"),
-        ("    return torch.nn.Linear(inputs, 1)", r"makes float32 \(2, 1\) of two rows"),
+        ("    return torch.nn.Linear(inputs, missing)", r"NameError: .*\(their_models_\d+\.py:3\)"),
+        ("    return torch.nn.Linear(inputs, 1)", r"returns a float32 tensor of shape \(2, 1\)"),
         ("    return torch.nn.Linear(inputs, classes).double()", "cannot be used on rows of 4 numbers"),
-        ("    return torch.nn.LSTM(inputs, classes)", "makes tuple of two rows"),
+        ("    return torch.nn.LSTM(inputs, classes)", "returns no tensor, but tuple"),
     ],
 )
 def test_what_is_wrong_with_a_model_of_ones_own_is_a_sentence(own, body, sentence):
@@ -217,6 +220,39 @@ def test_what_is_wrong_with_a_model_of_ones_own_is_a_sentence(own, body, sentenc
     name_own(name)
     with pytest.raises(UsageError, match=sentence):
         demand_usable(Model(builder=name, settings={}), 4, 3)
+
+
+FAILING = """
+    class Failing(torch.nn.Linear):
+        def forward(self, x):
+            return super().forward(x) if len(x) < 5 else self.missing
+    return Failing(inputs, classes)
+"""
+
+
+@pytest.mark.parametrize("use", ["training", "measuring", "measuring a copy"])
+def test_a_model_of_ones_own_that_fails_later_is_named_with_its_file_and_line(own, use):
+    name = own(f"{FAILING}    # {use}")  # a module of its own each
+    name_own(name)
+    module = build(Model(builder=name, settings={}), 4, 3)
+    x, y, arrays = np.zeros((5, 4), np.float32), np.zeros(5, np.int64), read_state(module)
+    uses = {
+        "training": lambda: train(module, arrays, x, y, Training(learning_rate=0.1), seed=1),
+        "measuring": lambda: metrics(module, arrays, x, y),
+        "measuring a copy": lambda: Utility(module, x, y, "auc")(arrays),
+    }
+    place = rf"\({name.partition(':')[0]}\.py:6\)"
+    with pytest.raises(
+        OwnCodeError, match=rf"The model {name} failed: AttributeError: .*{place}\.$"
+    ) as failure:
+        uses[use]()
+    assert "--debug" in failure.value.hint
+
+
+def test_what_fails_with_a_model_of_ours_is_nobody_elses():
+    module = build(LOGISTIC, 4, 3)
+    with pytest.raises(IndexError):
+        train(module, read_state(module), np.zeros((5, 4), np.float32), np.full(5, 3), Training(0.1), seed=1)
 
 
 @pytest.mark.parametrize("name", ["nowhere:make", "json:missing", "json:__name__"])

@@ -83,6 +83,8 @@ def test_a_sweep_is_a_row_and_a_whole_run_for_each_cell(finished):
         assert (row["log_loss"], row["accuracy"]) == (found.final.log_loss, found.final.accuracy)
         assert row["gas"] == sum(one.gas.total for one in found.rounds)
         assert (row["rounds_closed"], row["earned_honest"]) == (1, 1.0)
+        chain = {path.name for path in (finished / row["folder"]).glob("chain*")}
+        assert chain == {"chain.sqlite"}  # a copy of this file has everything
 
 
 def test_the_three_formats_hold_the_same_table(finished):
@@ -151,6 +153,29 @@ def test_cells_that_the_file_gains_are_run_and_one_that_fails_is_a_row(copied, t
     assert list(rows["state"]) == ["done", "done", "failed"]
     assert "500 trainers" in rows["reason"][2]
     assert stamps(copied) == before
+
+
+def test_a_cell_that_learned_nothing_has_failed_and_is_run_again_once_its_rule_is_mended(
+    tmp_path, capsys, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    mended = "from flwr.serverapp.strategy import FedAvg\n\nclass Rule(FedAvg):\n    pass\n"
+    Path("their_rule.py").write_text(
+        f"{mended}\n    def aggregate_train(self, *_):\n        return self.missing\n"
+    )
+    Path("tiny.toml").write_text(FILE.replace("FedMedian", "their_rule:Rule").replace("[1, 2]", "[1]"))
+    assert sweep("tiny.toml", "--workers", 1) == 1
+    assert "1 of 2 cells failed." in capsys.readouterr().err
+    rows = pd.read_csv("sweeps/tiny/table.csv")
+    assert list(rows["state"]) == ["done", "failed"]
+    assert rows["log_loss"].isna().tolist() == [False, True]
+    assert "the rule their_rule:Rule failed: AttributeError" in rows["reason"][1]
+    assert "(their_rule.py:7)" in rows["reason"][1]
+    assert len(stamps(Path("sweeps/tiny"))) == 1
+    Path("their_rule.py").write_text(mended)
+    assert sweep("tiny.toml", "--workers", 1) == 0
+    assert "fl compare sweeps/tiny" in capsys.readouterr().out
+    assert list(pd.read_csv("sweeps/tiny/table.csv")["rounds_closed"]) == [1, 1]
 
 
 # --- what is refused

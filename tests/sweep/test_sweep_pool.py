@@ -3,6 +3,7 @@
 import os
 import time
 
+import jobs
 import pytest
 from jobs import die, divide_by_zero, double, refuse
 
@@ -40,7 +41,10 @@ def test_what_a_job_tells_is_heard_under_its_number(pool):
     ("function", "failure"),
     [
         (refuse, Failure("3 is not possible.", "Take another.")),
-        (divide_by_zero, Failure("ZeroDivisionError: division by zero")),
+        (
+            divide_by_zero,
+            Failure(f"ZeroDivisionError: division by zero ({os.path.relpath(jobs.__file__)}:23)."),
+        ),
         (die, Failure("Its process was ended (SIGKILL).")),
     ],
 )
