@@ -139,7 +139,7 @@ def test_choices_are_read_from_a_file_and_changed_one_by_one(tmp_path):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ("quorum=0", "quorum = 0 cannot be"),
+        ("quorum=0", "quorum cannot be 0"),
         ("quorum", "does not say what to choose"),
         ("scoring=shapley", "'examples' or 'equal'"),
         ("unknown=1", "There is no choice unknown"),
