@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 
 import torch
 from torch import nn
+from torch.optim.sgd import sgd
 
 from fl.canonical import Setting
 from fl.errors import UsageError
@@ -79,16 +80,34 @@ def train(
 
 def _descend(module: nn.Module, x: torch.Tensor, y: torch.Tensor, settings: Training, seed: int) -> None:
     module.train()
-    optimizer = torch.optim.SGD(
-        module.parameters(),
-        lr=settings.learning_rate,
-        momentum=settings.momentum,
-        weight_decay=settings.weight_decay,
-    )
+    moving: _Momenta = dict.fromkeys(module.parameters())
     for rows in _batches(len(y), settings, seed):
-        optimizer.zero_grad()
+        module.zero_grad()
         nn.functional.cross_entropy(module(x[rows]), y[rows]).backward()  # type: ignore[no-untyped-call]  # torch has no type for it
-        optimizer.step()
+        _step(moving, settings)
+
+
+_Momenta = dict[nn.Parameter, torch.Tensor | None]
+
+
+def _step(momenta: _Momenta, settings: Training) -> None:
+    """A step of torch.optim.SGD, by its functional form: the class imports torch's compiler, for a second."""
+    parameters = [parameter for parameter in momenta if parameter.grad is not None]
+    buffers = [momenta[parameter] for parameter in parameters]
+    with torch.no_grad():
+        sgd(
+            [*parameters],
+            [parameter.grad for parameter in parameters if parameter.grad is not None],
+            buffers,
+            foreach=False,
+            lr=settings.learning_rate,
+            momentum=settings.momentum,
+            weight_decay=settings.weight_decay,
+            dampening=0.0,
+            nesterov=False,
+            maximize=False,
+        )
+    momenta.update(zip(parameters, buffers, strict=True))
 
 
 def _batches(count: int, settings: Training, seed: int) -> Iterator[torch.Tensor]:

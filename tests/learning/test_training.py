@@ -3,6 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from fl.canonical import tag_float
 from fl.documents import Model
@@ -49,6 +50,35 @@ def test_momentum_and_weight_decay_follow_their_formulas():
         parameters = [p - 0.1 * v for p, v in zip(parameters, velocity, strict=True)]
     assert found["output.weight"] == pytest.approx(parameters[0], abs=1e-6)
     assert found["output.bias"] == pytest.approx(parameters[1], abs=1e-6)
+
+
+class Uneven(nn.Module):
+    """A parameter that is frozen, one that the loss does not reach, and two others."""
+
+    def __init__(self):
+        super().__init__()
+        self.body, self.unused = nn.Linear(3, 2), nn.Linear(3, 2)
+        self.frozen = nn.Parameter(torch.ones(2), requires_grad=False)
+
+    def forward(self, x):
+        return self.body(x) * self.frozen
+
+
+@pytest.mark.parametrize(("momentum", "weight_decay"), [(0.0, 0.0), (0.9, 0.0), (0.5, 0.01)])
+def test_the_steps_are_those_of_torchs_own_optimizer_bit_for_bit(momentum, weight_decay):
+    settings = Training(0.1, epochs=3, batch_size=len(Y), momentum=momentum, weight_decay=weight_decay)
+    torch.manual_seed(1)
+    ours, theirs = Uneven(), Uneven()
+    theirs.load_state_dict(ours.state_dict())
+    optimizer = torch.optim.SGD(theirs.parameters(), lr=0.1, momentum=momentum, weight_decay=weight_decay)
+    chance = torch.Generator().manual_seed(1)
+    for _ in range(3):
+        rows = torch.randperm(len(Y), generator=chance)
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(theirs(torch.tensor(X)[rows]), torch.tensor(Y)[rows]).backward()
+        optimizer.step()
+    found, _ = train(ours, read_state(ours), X, Y, settings, seed=1)
+    assert encode(found) == encode(read_state(theirs))
 
 
 def test_training_learns():
