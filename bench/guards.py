@@ -2,7 +2,7 @@
 
     python bench/guards.py [DIR]
 
-Three sweeps, some 500 runs of the preset `digits`: see bench/studies. They go on where they were stopped, in
+Four sweeps, some 500 runs of the preset `digits`: see bench/studies. They go on where they were stopped, in
 DIR or runs/guards. Accuracies are of test rows that neither training nor scoring has seen; a setting is the
 mean of three seeds. The table of settings is kept in bench/long/guards.json.
 """
@@ -38,18 +38,25 @@ GUARDS = ("best", "positive")
 BY_SHAPLEY = (*GUARDS, "FedAvg")
 OTHERS = ("FedAvg", "FedMedian", "FedTrimmedAvg", "Krum", "MultiKrum", "Bulyan")
 SETTING = ["data", "attack", "defence"]
+STUDIED = ("guards", "lost", "others", "unusual")
 NINE, CLASSES = 9, 10
 
 
 def long_figures(folder: Path = RUNS) -> Iterator[Figure]:
     """What is asked of guards, and what they cost an honest trainer with unusual data."""
-    guards, others, unusual = (_swept(name, folder) for name in ("guards", "others", "unusual"))
+    guards, lost, others, unusual = (_swept(name, folder) for name in STUDIED)
     unusual = unusual.join(pd.DataFrame([_of_the_last(folder / "unusual" / one) for one in unusual.folder]))
-    kept = (_means(guards, SETTING), _means(others, _GUARDED), _means(unusual, _GUARDED))
+    kept = (
+        _means(guards, SETTING),
+        _means(lost.assign(attack="absent"), ["data", "attack", "attackers"]),
+        _means(others, _GUARDED),
+        _means(unusual.assign(attack="none"), _GUARDED),
+    )
     KEPT.parent.mkdir(exist_ok=True)
     KEPT.write_text("[\n" + ",\n".join(json.dumps(row) for part in kept for row in part) + "\n]\n")
     yield from _earned(guards)
     yield from _kept(guards)
+    yield from _beyond(guards, lost)
     yield from _against_others(guards)
     yield from _costs(unusual)
 
@@ -114,6 +121,18 @@ def _kept(table: pd.DataFrame) -> Iterator[Figure]:
             yield Figure(name, lost[guard].xs(data, level="data").max(), "points", bound=bound)
 
 
+def _beyond(table: pd.DataFrame, lost: pd.DataFrame) -> Iterator[Figure]:
+    """Points below runs in which those trainers stay away: what attacks cost beside the attackers' data."""
+    accuracy = 100 * _attacked(_settings(table, "accuracy"))
+    alone = 100 * lost.groupby(["data", "attackers"])["accuracy"].mean()
+    undisturbed = [alone[data, int(attack.rpartition("-")[2])] for data, attack in accuracy.index]
+    for guard in GUARDS:
+        below = undisturbed - accuracy[guard]
+        for data in ("iid", "dirichlet"):
+            name = f"guards: accuracy below runs without the attackers at worst, {guard}, {data}"
+            yield Figure(name, below.xs(data, level="data").max(), "points")
+
+
 def _against_others(table: pd.DataFrame) -> Iterator[Figure]:
     """Points of accuracy between a guard and the best of the other rules in each attacked setting."""
     accuracy = _attacked(100 * _settings(table, "accuracy"))
@@ -133,8 +152,7 @@ def _against_others(table: pd.DataFrame) -> Iterator[Figure]:
 
 def _costs(table: pd.DataFrame) -> Iterator[Figure]:
     """What becomes of an honest trainer whose data are unlike the others', where nobody attacks."""
-    honest = table[table.attack == "none"].groupby(["data", "scoring.guard"])
-    means = honest[["nines", "earned_last", "set_aside"]].mean()
+    means = table.groupby(["data", "scoring.guard"])[["nines", "earned_last", "set_aside"]].mean()
     for guard in ("best", "positive", "none"):
         alone, small = means.loc[("only_one_with_nines", guard)], means.loc[("eight_rows", guard)]
         yield Figure(f"unusual: nines read right, guard {guard}", 100 * alone["nines"], "%")
