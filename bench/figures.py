@@ -26,7 +26,8 @@ class Figure:
         """Whether the target is met; None without one."""
         if self.bound is None:
             return None
-        return self.value <= self.bound if self.sense == "at most" else self.value >= self.bound
+        good = self.value <= self.bound if self.sense == "at most" else self.value >= self.bound
+        return bool(good)  # numpy's own is no bool to JSON
 
     def record(self) -> dict[str, object]:
         """What is kept of it."""
