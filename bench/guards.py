@@ -2,7 +2,7 @@
 
     python bench/guards.py [DIR]
 
-Four sweeps, some 500 runs of the preset `digits`: see bench/studies. They go on where they were stopped, in
+Five sweeps, some 550 runs of the preset `digits`: see bench/studies. They go on where they were stopped, in
 DIR or runs/guards. Accuracies are of test rows that neither training nor scoring has seen; a setting is the
 mean of three seeds. The table of settings is kept in bench/long/guards.json.
 """
@@ -38,18 +38,19 @@ GUARDS = ("best", "positive")
 BY_SHAPLEY = (*GUARDS, "FedAvg")
 OTHERS = ("FedAvg", "FedMedian", "FedTrimmedAvg", "Krum", "MultiKrum", "Bulyan")
 SETTING = ["data", "attack", "defence"]
-STUDIED = ("guards", "lost", "others", "unusual")
+STUDIED = ("guards", "lost", "others", "refused", "unusual")
 NINE, CLASSES = 9, 10
 
 
 def long_figures(folder: Path = RUNS) -> Iterator[Figure]:
     """What is asked of guards, and what they cost an honest trainer with unusual data."""
-    guards, lost, others, unusual = (_swept(name, folder) for name in STUDIED)
+    guards, lost, others, refused, unusual = (_swept(name, folder) for name in STUDIED)
     unusual = unusual.join(pd.DataFrame([_of_the_last(folder / "unusual" / one) for one in unusual.folder]))
     kept = (
         _means(guards, SETTING),
         _means(lost.assign(attack="absent"), ["data", "attack", "attackers"]),
         _means(others, _GUARDED),
+        _means(refused, SETTING),
         _means(unusual.assign(attack="none"), _GUARDED),
     )
     KEPT.parent.mkdir(exist_ok=True)
