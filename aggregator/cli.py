@@ -228,7 +228,7 @@ def _verification(place: wiring.Deployment, record: Record, findings: tuple[Find
         "deployment": asdict(place),
         "chain_id": record.ledger.chain_id,
         "rounds": len(record.rounds),
-        "replayed": sum(round_.ended for round_ in record.rounds),
+        "replayed": _ended(record),
         "verdict": verdict(findings),
         "verified": not mismatches(findings),
         "counts": _counts(findings),
@@ -241,6 +241,10 @@ def _verification(place: wiring.Deployment, record: Record, findings: tuple[Find
     }
 
 
+def _ended(record: Record) -> int:
+    return sum(round_.ended for round_ in record.rounds)
+
+
 def _print_verification(place: wiring.Deployment, record: Record, findings: tuple[Finding, ...]) -> None:
     console = output.console()
     table = output.table(f"Task {place.task} of {place.contract}", ("round", "about", "", "found"), ())
@@ -249,7 +253,7 @@ def _print_verification(place: wiring.Deployment, record: Record, findings: tupl
         table.add_row(where, finding.subject, _MARKS[finding.level], output.safe(finding.text))
     console.print(table)
     wrong, found = len(mismatches(findings)), conclude(findings, record.history)
-    said, ended = verdict(findings), sum(round_.ended for round_ in record.rounds)
+    said, ended = verdict(findings), _ended(record)
     still_open = f", {len(record.rounds) - ended} still open" if ended < len(record.rounds) else ""
     console.print(
         f"[bold {_COLORS[said]}]{said.upper()}[/]  "

@@ -79,7 +79,7 @@ def _list(plan: Plan, *, json: bool) -> None:
 def _report(plan: Plan, rows: list[Row], folder: Path, *, json: bool) -> None:
     """Say what came of it. Raises FedledgerError if a cell failed."""
     from experiments.sweep import report, table  # noqa: PLC0415 - as above
-    from experiments.sweep.rows import DONE, FAILED  # noqa: PLC0415 - as above
+    from experiments.sweep.rows import DONE, FAILED  # noqa: PLC0415 - brings numpy: `fl --help` needs none
 
     if json:
         output.print_json(table.plain(rows))

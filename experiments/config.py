@@ -158,8 +158,7 @@ class RunConfig(Section):
     `site` is what a trainer is called (hospital-1, …); `workers` is how many processes train, which changes
     no result. `fraction_train` is the part of the trainers that a round asks, as in Flower; without
     `baselines` nothing is trained for comparison. `misbehaviour` says by its number what a trainer does in
-    place of its duty; trainers 1 to `attackers` do what `attack`
-    says, unless the table names them.
+    place of its duty; trainers 1 to `attackers` do what `attack` says, unless the table names them.
     """
 
     name: RunName = "run"

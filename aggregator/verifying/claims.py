@@ -10,7 +10,7 @@ from typing import Any
 from aggregator.record import Record
 from aggregator.verifying.findings import Finding, Findings
 
-FILE = "results.json"
+FILE = "results.json"  # as `fl run` calls it, of which nothing is known here
 _HALF = "was the chain's file copied without what lay beside it?"
 
 

@@ -81,11 +81,11 @@ class Pool:
                 self._begin(*left.popleft())
             for connection in wait(list(self._busy)):
                 worker = self._busy[connection]  # type: ignore[index]  # connections went in, and come out
-                kind, said = _received(worker)
+                kind, value = _received(worker)
                 if kind == _TOLD:
-                    heard(worker.job, said)
+                    heard(worker.job, value)
                 else:
-                    yield self._end(worker), said
+                    yield self._end(worker), value
 
     def _begin(self, number: int, job: Job) -> None:
         worker = self._free.pop() if self._free else _start()
@@ -114,11 +114,11 @@ def _start() -> _Worker:
 
 def _received(worker: _Worker) -> tuple[str, Any]:
     try:
-        kind, said = worker.connection.recv()
+        kind, value = worker.connection.recv()
     except (EOFError, OSError):  # ended before it said anything, or in the middle
         worker.process.join()
         return _FAILED, Failure(f"Its process was ended ({_code(worker.process.exitcode)}).")
-    return kind, said
+    return kind, value
 
 
 def _code(code: int | None) -> str:
@@ -136,7 +136,7 @@ def _serve(connection: Connection) -> None:
             job = connection.recv()
         except EOFError:
             return
-        connection.send(_outcome(job, lambda said: connection.send((_TOLD, said))))
+        connection.send(_outcome(job, lambda value: connection.send((_TOLD, value))))
 
 
 def _outcome(job: Job, tell: Tell) -> tuple[str, Any]:

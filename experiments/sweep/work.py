@@ -62,7 +62,7 @@ def _forget_failure(folder: Path) -> None:
 
 
 def _run(cell: Cell, folder: Path, progress: Silent) -> Results:
-    from experiments import run  # noqa: PLC0415 - brings Flower and torch
+    from experiments import run  # noqa: PLC0415 - brings Flower and torch: a sweep's own process needs neither
 
     begun = (folder / CONFIG).is_file()
     results = run.resume(folder, progress) if begun else run.run(cell.config, folder, progress)

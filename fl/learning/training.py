@@ -91,7 +91,7 @@ _Momenta = dict[nn.Parameter, torch.Tensor | None]
 
 
 def _step(momenta: _Momenta, settings: Training) -> None:
-    """A step of torch.optim.SGD, by its functional form: the class imports torch's compiler, for a second."""
+    """A step of torch.optim.SGD, by its functional form: the class imports the whole compiler of torch."""
     parameters = [parameter for parameter in momenta if parameter.grad is not None]
     buffers = [momenta[parameter] for parameter in parameters]
     with torch.no_grad():
