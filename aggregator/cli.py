@@ -27,7 +27,6 @@ from fl import output, wiring
 from fl.commands import DefaultGroup
 from fl.documents import Terms
 from fl.errors import DocumentError, StoreError, UsageError
-from fl.learning import models
 from fl.ledger.accounts import read_key
 from fl.ledger.types import Address
 from fl.money import tokens
@@ -210,6 +209,8 @@ def _rule_maker(record: Record, strategy: str | None) -> MakeRule:
 
 def _name_model(record: Record, name: str) -> None:
     """Have somebody's own model at hand under the name that the terms give it."""
+    from fl.learning import models  # noqa: PLC0415 - brings torch, which only this and utilities need
+
     with suppress(StoreError, DocumentError):  # as above
         named = record.terms().model
         if named is None:

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from flwr.serverapp.strategy import Strategy
 
-from aggregator import rules
+from aggregator import rules, utilities
 from aggregator.record import Record
 from aggregator.rounds import Rounds
 from aggregator.types import Outputs, Utility
@@ -98,8 +98,6 @@ def open_rounds(
 def _utility(terms: Terms, record: Record) -> Utility:
     if not needs_utilities(terms):
         return _NotNeeded()
-    from aggregator import utilities  # noqa: PLC0415 - brings torch, seconds that equal shares need not wait
-
     validation = terms.scoring.validation
     return utilities.build(terms, record.blob(validation) if validation else None)
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from aggregator.types import Outputs, Utility
 from fl.documents import Terms
 from fl.errors import DocumentError, UsageError
 from fl.examples import decode_examples
-from fl.learning import evaluation, models
 from fl.weights import Arrays
+
+if TYPE_CHECKING:
+    from fl.learning import evaluation
 
 MAX_OUTPUTS = 1 << 26
 """Rows times classes: what one evaluation holds in float64 stays below a gibibyte."""
@@ -24,6 +27,8 @@ def build(terms: Terms, validation: bytes | None) -> Utility:
     Raises UsageError without a validation set, for a model that is not installed or has other tensors than
     the terms list, and for what this machine cannot hold.
     """
+    from fl.learning import evaluation, models  # noqa: PLC0415 - brings torch: who needs no utility need not wait
+
     if terms.model is None or terms.data is None or validation is None:
         raise UsageError(
             "These terms give no model or no public validation set to measure utilities with.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from aggregator import utilities
 from aggregator.sizes import Sizes
 from fl import weights
 from fl.agreement import needs_utilities, terms_and_scoring
@@ -45,8 +46,6 @@ def check(terms: Terms, store: BlobStore) -> None:
     validation = terms.scoring.validation
     examples = _blob(store, validation, sizes.validation, "validation set") if validation else None
     if needs_utilities(terms):
-        from aggregator import utilities  # noqa: PLC0415 - brings torch, which other terms need not wait for
-
         utilities.build(terms, examples)
 
 

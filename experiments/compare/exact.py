@@ -14,6 +14,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aggregator import utilities
 from experiments.compare.facts import Run
 from experiments.results import Results
 from fl.errors import FedledgerError, UsageError
@@ -109,8 +110,7 @@ def _worked_out(folder: Path, names: dict[str, str], advance: Advance, model: st
 
 def _utility(record: Record, model: str | None) -> Utility:
     """What the terms measure coalitions by."""
-    from aggregator import utilities  # noqa: PLC0415  # brings torch, which nothing else here needs
-    from fl.learning import models  # noqa: PLC0415  # as above
+    from fl.learning import models  # noqa: PLC0415  # brings torch, which nothing else here needs
 
     terms = record.terms()
     if model and terms.model and is_own(terms.model.builder):

@@ -14,6 +14,9 @@ open_store("/ip4/127.0.0.1/tcp/1")
 PLAIN_SIMULATION = """
 from experiments.simulation import simulate
 """
+CONTRIBUTOR = """
+import aggregator.cli
+"""
 TRAINING = """
 import numpy as np
 from fl.documents import Model
@@ -31,6 +34,7 @@ SLOW = ("eth", "matplotlib", "pandas", "sklearn", "torch")
     [
         (SITE, SLOW),
         (PLAIN_SIMULATION, (*SLOW, "web3", "eth_account")),
+        (CONTRIBUTOR, ("matplotlib", "pandas", "sklearn", "torch")),
         (TRAINING, ("matplotlib", "pandas", "sklearn", "torch._dynamo", "sympy")),
     ],
 )
