@@ -19,6 +19,7 @@ from flwr.clientapp import ClientApp
 
 from aggregator import flower
 from aggregator.founding.app_folder import load
+from experiments import processes
 from fl.errors import OwnCodeError
 from fl.garbage import uncollected
 
@@ -27,8 +28,6 @@ App = ClientApp | str
 
 _PATIENCE = 5.0
 """Seconds that a worker gets to end by itself."""
-
-_processes = multiprocessing.get_context("spawn")  # a fork would copy torch's threads half
 
 
 def load_app(app: App) -> ClientApp:
@@ -113,12 +112,9 @@ class Workers:
         return reply
 
     def _start(self, i: int) -> _Worker:
-        here, there = _processes.Pipe()
-        arguments = (there, self._app, self._contexts[i], self._run_id)
-        process = _processes.Process(target=_serve, args=arguments, name=f"sites-{i}", daemon=True)
-        process.start()
-        there.close()
-        return _Worker(process, here)
+        needs = self._app.partition(":")[0] if isinstance(self._app, str) else type(self._app).__module__
+        arguments = self._app, self._contexts[i], self._run_id
+        return _Worker(*processes.start(_serve, *arguments, needs=needs, name=f"sites-{i}", daemon=True))
 
     def close(self) -> None:
         """End all workers, also those in the middle of something."""
@@ -155,6 +151,6 @@ def _serve(connection: Connection, app: App, contexts: Mapping[int, Context], ru
 
 def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
-    assert parent is not None, "only a spawned process runs this"
+    assert parent is not None, "only a worker runs this"
     parent.join()
     os._exit(1)

@@ -18,6 +18,7 @@ from multiprocessing.process import BaseProcess
 from types import TracebackType
 from typing import Any, Self
 
+from experiments import processes
 from fl.errors import FedledgerError
 from fl.own import said
 
@@ -25,7 +26,6 @@ Tell = Callable[[object], None]
 Heard = Callable[[int, object], None]
 """Number of a job, and what it told."""
 
-_processes = multiprocessing.get_context("spawn")  # a fork would copy torch's threads half
 _TOLD, _DONE, _FAILED = "told", "done", "failed"
 
 
@@ -53,10 +53,14 @@ class _Worker:
 
 
 class Pool:
-    """`count` processes, begun when they are needed; use it as a context manager, whose end is theirs."""
+    """`count` processes, begun when they are needed; use it as a context manager, whose end is theirs.
 
-    def __init__(self, count: int) -> None:
+    `needs`: the module with which most of what they import comes.
+    """
+
+    def __init__(self, count: int, needs: str) -> None:
         self._count = count
+        self._needs = needs
         self._free: list[_Worker] = []
         self._busy: dict[Connection, _Worker] = {}
 
@@ -88,7 +92,7 @@ class Pool:
                     yield self._end(worker), value
 
     def _begin(self, number: int, job: Job) -> None:
-        worker = self._free.pop() if self._free else _start()
+        worker = self._free.pop() if self._free else _start(self._needs)
         worker.job = number
         self._busy[worker.connection] = worker
         with suppress(BrokenPipeError):  # it died while it had nothing to do, which will be found
@@ -104,12 +108,8 @@ class Pool:
         return worker.job
 
 
-def _start() -> _Worker:
-    here, there = _processes.Pipe()
-    process = _processes.Process(target=_serve, args=(there,))
-    process.start()
-    there.close()
-    return _Worker(process, here)
+def _start(needs: str) -> _Worker:
+    return _Worker(*processes.start(_serve, needs=needs))
 
 
 def _received(worker: _Worker) -> tuple[str, Any]:
@@ -150,6 +150,6 @@ def _outcome(job: Job, tell: Tell) -> tuple[str, Any]:
 
 def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
-    assert parent is not None, "only a spawned process runs this"
+    assert parent is not None, "only a worker runs this"
     parent.join()
     os._exit(1)

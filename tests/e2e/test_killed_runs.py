@@ -1,12 +1,12 @@
 """`kill -9` of a run at any moment, then `--resume`: the same end as an undisturbed run, block for block."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from experiments.results import Results
@@ -95,7 +95,7 @@ def test_a_run_with_workers_that_is_stopped_from_outside_leaves_none_of_them_beh
     command = [Path(sys.executable).with_name("fl"), "run", *WORDS, "--workers", "2", "--out", folder]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         next(line for line in process.stderr if line.startswith("round   1"))
-        workers = children(process.pid)
+        workers = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(sent)
         last_words = process.stderr.read()
     assert process.returncode == code
@@ -103,20 +103,12 @@ def test_a_run_with_workers_that_is_stopped_from_outside_leaves_none_of_them_beh
     assert fl("run", "--resume", folder)[0] == 0
     check_undisturbed(folder, honest)
     assert verify(folder).code == 0
+    assert len(workers) >= 2
     assert [worker for worker in workers if is_running(worker)] == []
 
 
-def children(pid: int) -> list[int]:
-    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    return [int(word) for word in text.split()]
-
-
-def is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return "zombie" not in Path(f"/proc/{pid}/status").read_text()
+def is_running(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
 def test_a_finished_run_is_summed_up_again(honest, fl, tmp_path):

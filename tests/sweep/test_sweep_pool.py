@@ -16,7 +16,7 @@ def answers(pool, *jobs, heard=lambda number, said: None):
 
 @pytest.fixture
 def pool():
-    with Pool(2) as made:
+    with Pool(2, needs="experiments.sweep.work") as made:
         yield made
 
 
@@ -62,7 +62,7 @@ def test_a_worker_that_was_killed_while_it_had_nothing_to_do_costs_one_job_at_mo
 
 
 def test_leaving_ends_workers_in_the_middle_of_something():
-    with Pool(1) as pool:
+    with Pool(1, needs="experiments.sweep.work") as pool:
         _, process = next(iter(pool.run([Job(double, (1,)), Job(time.sleep, (600,))], lambda *_: None)))[1]
     with pytest.raises(ProcessLookupError):
         os.kill(process, 0)
