@@ -29,12 +29,11 @@ test:
 		--no-match-coverage 'node_modules|test' >cache/coverage || { cat cache/coverage; exit 1; }
 	@grep '^|' contracts/cache/coverage
 	@grep -Eq '^\| Total +\|( 100\.00% [^|]*\|){4}' contracts/cache/coverage || { echo "Not all of src/ is covered"; exit 1; }
-	$(BIN)/python -m fl.ledger.compile --check
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder --no-skips
+	$(BIN)/pytest -n 5 --dist loadfile --no-loadscope-reorder --no-skips
 
 check: $(VENV)/.developed
 	$(BIN)/ruff check

@@ -3,12 +3,14 @@
 import json
 import random
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import commands
 import pytest
 
 from experiments.results import Results
@@ -195,9 +197,9 @@ def test_an_auditor_with_an_endpoint_an_address_and_a_store_finds_the_same(hones
 @pytest.mark.slow
 def test_the_commands_that_a_run_names_next_work_as_they_are_printed(here):
     words = ["run", "--rounds", "1", "--trainers", "2", "--out", "my first run"]
-    run = subprocess.run([FL, *words], capture_output=True, text=True, check=True)
-    commands = re.findall(r"^fl (.*'my first run')  \S", run.stdout, re.MULTILINE)
-    assert [command.split()[0] for command in commands] == ["verify", "rewards", "rounds"]
-    for command in commands:
-        subprocess.run(f"{FL} {command}", shell=True, capture_output=True, check=True)
+    run = commands.run(*words, cwd=here)
+    printed = re.findall(r"^fl (.*'my first run')  \S", run.stdout, re.MULTILINE)
+    assert [command.split()[0] for command in printed] == ["verify", "rewards", "rounds"]
+    for command in printed:
+        assert commands.run(*shlex.split(command), cwd=here).returncode == 0
     assert [path.name for path in here.iterdir()] == ["my first run"]

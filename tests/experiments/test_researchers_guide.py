@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
+import commands
 import numpy as np
 import pandas as pd
 import pytest
@@ -52,13 +50,9 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def said(folder):
     """What every command of the guide printed, in its order."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    fl = str(Path(sys.executable).with_name("fl"))
     outputs = {}
     for words in COMMANDS:
-        done = subprocess.run(
-            [fl, *words[1:]], cwd=folder, env=environment, capture_output=True, text=True, check=False
-        )
+        done = commands.run(*words[1:], cwd=folder)
         assert done.returncode == 0, f"{shlex.join(words)}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
         outputs[shlex.join(words)] = done.stdout
     return outputs

@@ -41,7 +41,7 @@ def environment(folder: Path, name: str) -> dict[str, str]:
         "FLWR_TELEMETRY_ENABLED": "0",
         "FLWR_DISABLE_UPDATE_CHECK": "1",
         "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
-        "FLWR_SUPEREXEC_TASK_POLL_INTERVAL": "0.1",
+        "FLWR_SUPEREXEC_TASK_POLL_INTERVAL": "0.5",  # oftener, asking alone keeps a core busy
         "PYTHONUNBUFFERED": "1",
         MARK: str(folder),
     }
