@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 from aggregator import announcing
 from aggregator.deliberation import Content, Deliberation
@@ -75,7 +75,11 @@ class Rounds:
         return Record(self.ledger.confirmed(), self.store, self.task, self._recent)
 
     def terms(self) -> Terms:
-        """The task's terms."""
+        """The task's terms, which never change."""
+        return self._terms
+
+    @cached_property
+    def _terms(self) -> Terms:
         return self.record().terms()
 
     def ended(self) -> int:

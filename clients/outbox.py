@@ -15,7 +15,7 @@ from pathlib import Path
 
 from fl.documents import Receipt
 from fl.errors import UsageError
-from fl.files import PRIVATE, sync_folder, write_once
+from fl.files import PRIVATE, write_once
 from fl.ledger.port import Ledger
 
 _SALT_BYTES = 32
@@ -60,10 +60,12 @@ class Outbox:
         )
 
     def drop(self, receipt: Receipt) -> None:
-        """Take a receipt out for good; harmless when it is gone already."""
+        """Take a receipt out, also one that is gone already.
+
+        After a power cut it may be back: then it is due once more, which is harmless.
+        """
         with _using(self._receipts):
             self._path(receipt).unlink(missing_ok=True)
-            sync_folder(self._receipts)
 
     def salt(self) -> bytes:
         """The site's own 32 random bytes, for commitments that nobody can guess."""

@@ -6,22 +6,20 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 import requests
 from eth_abi.exceptions import DecodingError
-from hexbytes import HexBytes
 from web3 import Web3
 from web3.exceptions import (
-    BlockNotFound,
     ContractLogicError,
     Web3Exception,
     Web3RPCError,
 )
 from web3.middleware import ExtraDataToPOAMiddleware
 from web3.providers import BaseProvider
-from web3.types import BlockIdentifier, TxParams
+from web3.types import BlockIdentifier, RPCEndpoint, TxParams
 
 from fl.addresses import checksummed
 from fl.errors import LedgerUnavailable, UsageError
@@ -30,6 +28,8 @@ from fl.ledger.http import PAUSES, HttpProvider
 from fl.ledger.types import Address
 
 T = TypeVar("T")
+
+Block = int | Literal["pending"]
 
 CHECK = "Check the address and the chain."
 
@@ -77,22 +77,37 @@ class Node:
             message = f"{self.name} has no contract at {address}; its chain's id is {self.chain_id}."
             raise UsageError(message, CHECK)
 
-    def call(self, to: Address, function: str, *arguments: object, block: BlockIdentifier = "pending") -> Any:
+    def call(self, to: Address, function: str, *arguments: object, block: Block = "pending") -> Any:
         """What a function of one of our contracts gives back. Raises Refused, NoContract and UsageError."""
-        message: TxParams = {"to": to, "data": HexBytes(call_data(function, arguments))}
+        message = {"to": to, "data": "0x" + call_data(function, arguments).hex()}
         with self.asked(function):
-            # no contract makes this program ask some web site (EIP-3668)
-            said = self.web3.eth.call(message, block, ccip_read_enabled=False)
-            return returned(function, bytes(said))
+            said: str = self._result("eth_call", message, _shown_block(block))
+            return returned(function, bytes.fromhex(said.removeprefix("0x")))
+
+    def estimate(self, message: TxParams, block: Block) -> int:
+        """The gas that a message needs, which is run to know it; to be used inside `asked`."""
+        return int(self._result("eth_estimateGas", message, _shown_block(block)), 16)
 
     def now(self) -> int:
         """The pending block's time, in Unix seconds."""
         with self.asked("eth_getBlockByNumber"):
             try:
-                return int(self.web3.eth.get_block("pending")["timestamp"])
-            except (Web3RPCError, BlockNotFound, KeyError):
+                return int(self._result("eth_getBlockByNumber", "pending", False)["timestamp"], 16)
+            except (ContractLogicError, TypeError, KeyError):
                 # a node without a pending block: its next one is stamped by the wall clock
                 return max(self.web3.eth.get_block("latest")["timestamp"], int(time.time()))
+
+    def _result(self, method: str, *parameters: object) -> Any:
+        """What the node answers, as it says it: for what is asked often, web3's formatting takes longer.
+
+        Raises ContractLogicError for the node's errors, as web3 does where a message is run; `asked` tells
+        those that are none of the contract's.
+        """
+        response = self.web3.provider.make_request(RPCEndpoint(method), parameters)
+        error: Any = response.get("error")
+        if error is not None:
+            raise ContractLogicError(str(error["message"]), data=error.get("data"))
+        return response["result"]
 
     def head(self) -> int:
         """The newest mined block's number."""
@@ -209,6 +224,11 @@ def _shown(url: str) -> str:
     parts = urlsplit(url)
     port = f":{parts.port}" if parts.port else ""
     return f"The node at {parts.scheme}://{parts.hostname}{port}" if parts.hostname else "The embedded chain"
+
+
+def _shown_block(block: Block) -> str:
+    """A block as JSON-RPC has it."""
+    return hex(block) if isinstance(block, int) else block
 
 
 def _is_revert(error: ContractLogicError) -> bool:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from eth_account.signers.local import LocalAccount
-from hexbytes import HexBytes
-from web3.types import BlockIdentifier, Nonce, TxParams, TxReceipt, Wei
+from eth_typing import HexStr
+from web3.types import Nonce, TxParams, TxReceipt, Wei
 
 from fl.errors import LedgerUnavailable
 from fl.ledger.confirming import Waiting
-from fl.ledger.node import NoContract, Node, NodeRefused
+from fl.ledger.node import Block, NoContract, Node, NodeRefused
 from fl.ledger.pending import Pending
 from fl.ledger.types import Address
 
@@ -68,12 +68,12 @@ class Sending:
         estimate = self._estimate("pending")
         return min(estimate + estimate // HEADROOM, GAS_CAP)
 
-    def _estimate(self, block: BlockIdentifier) -> int:
+    def _estimate(self, block: Block) -> int:
         with self.node.asked(self.name):
-            return int(self.node.web3.eth.estimate_gas(self._message(), block))
+            return self.node.estimate(self._message(), block)
 
     def _message(self) -> TxParams:
-        message: TxParams = {"from": self.account.address, "data": HexBytes(self.data)}
+        message: TxParams = {"from": self.account.address, "data": HexStr("0x" + self.data.hex())}
         return message if self.to is None else {**message, "to": self.to}
 
     def _prepare(self, gas: int) -> Pending:

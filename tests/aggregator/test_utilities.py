@@ -53,7 +53,7 @@ def test_a_model_that_this_machine_cannot_hold_is_refused_with_a_sentence(terms,
     def build(*_):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
 
-    monkeypatch.setattr(utilities.models, "build", build)
+    monkeypatch.setattr("fl.learning.models.build", build)
     with pytest.raises(UsageError, match="too large for this machine"):
         utilities.build(terms(), rows(4, 3))
 

@@ -141,7 +141,7 @@ def test_a_chain_that_makes_no_blocks_is_not_waited_for_for_ever(federation, mon
 
 
 def test_a_transaction_that_was_taken_back_for_good_is_not_said_to_be_mined(federation, aside, monkeypatch):
-    monkeypatch.setattr("fl.ledger.confirming.PATIENCE", 1.0)
+    monkeypatch.setattr("fl.ledger.confirming.PATIENCE", 5.0)  # seconds in which the reorg comes
     calling = aside(federation.owner(3).set_paused, True)
     eventually(lambda: federation.owner().paused())
     federation.by_hand()
