@@ -4,38 +4,66 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import rlp  # type: ignore[import-untyped]  # ships no types
-from eth.abc import AtomicDatabaseAPI, BlockHeaderAPI, ComputationAPI, SignedTransactionAPI
+from eth.abc import AtomicDatabaseAPI, BlockHeaderAPI, ComputationAPI, OpcodeAPI, SignedTransactionAPI
 from eth.chains.base import MiningChain
 from eth.consensus.applier import ConsensusApplier
 from eth.consensus.noproof import NoProofConsensus
-from eth.constants import GAS_BASE, GAS_TX
+from eth.constants import GAS_TX
 from eth.typing import AccountDetails
-from eth.vm import mnemonics, opcode_values
+from eth.vm import opcode_values
 from eth.vm.forks.prague import PragueVM
 from eth.vm.forks.prague.computation import PragueComputation
 from eth.vm.forks.prague.constants import STANDARD_TOKEN_COST, TOTAL_COST_FLOOR_PER_TOKEN
 from eth.vm.forks.prague.opcodes import PRAGUE_OPCODES
 from eth.vm.forks.prague.state import PragueState
-from eth.vm.logic import flow
 from eth.vm.opcode import as_opcode
 from eth_typing import Address
 from eth_utils.crypto import keccak
 from eth_utils.exceptions import ValidationError
 
 
-def _gas(computation: ComputationAPI) -> None:
-    computation.asked_for_gas = True  # type: ignore[attr-defined]  # an EmbeddedComputation
-    flow.gas(computation)
+def _noticed(code: int, flag: str) -> OpcodeAPI:
+    """Return an opcode of Prague's that also sets a flag of the computation in which it runs."""
+    opcode = PRAGUE_OPCODES[code]
+
+    def run(computation: ComputationAPI) -> None:
+        setattr(computation, flag, True)
+        opcode(computation)
+
+    return as_opcode(run, opcode.mnemonic, gas_cost=0)  # which the opcode itself takes
+
+
+_OF_THE_BLOCK = (
+    opcode_values.BLOCKHASH,
+    opcode_values.COINBASE,
+    opcode_values.TIMESTAMP,
+    opcode_values.NUMBER,
+    opcode_values.PREVRANDAO,
+    opcode_values.GASLIMIT,
+    opcode_values.BASEFEE,
+    opcode_values.BLOBBASEFEE,
+)
 
 
 class EmbeddedComputation(PragueComputation):
-    """Prague's, which also remembers whether code looked at how much gas is left."""
+    """Prague's, which also remembers whether code looked at the gas that is left, or at its block."""
 
     asked_for_gas = False
-    opcodes = PRAGUE_OPCODES | {opcode_values.GAS: as_opcode(_gas, mnemonics.GAS, GAS_BASE)}
+    asked_for_block = False
+    opcodes = (
+        PRAGUE_OPCODES
+        | {opcode_values.GAS: _noticed(opcode_values.GAS, "asked_for_gas")}
+        | {code: _noticed(code, "asked_for_block") for code in _OF_THE_BLOCK}
+    )
+
+    @property
+    def depends_on_block(self) -> bool:
+        """Whether this or what it called looked at the block."""
+        children = cast("list[EmbeddedComputation]", self.children)
+        return self.asked_for_block or any(child.depends_on_block for child in children)
 
 
 class EmbeddedState(PragueState):

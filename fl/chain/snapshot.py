@@ -41,13 +41,13 @@ class MinedReceipt:
 
 
 Outputs = dict[tuple[bytes, object], bytes]
-"""What calls returned, by the hash of the header that they saw and the message."""
+"""What calls returned, by the message and the state that they saw, or by the header if they looked at it."""
 
 
 class Snapshot:
     """Reads the chain inside the transaction that `database` is in, and is of no use after it.
 
-    `outputs` may outlive it: a call on the same header returns the same.
+    `outputs` may outlive it: a call on the same state, or header, returns the same.
     """
 
     def __init__(self, chain: MiningChain, database: Database, outputs: Outputs | None = None) -> None:

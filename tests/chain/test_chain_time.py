@@ -15,6 +15,7 @@ from fl.errors import ChainError
 START = 1_800_000_000
 CLOCK = "425f5260205ff3"
 """TIMESTAMP PUSH0 MSTORE PUSH1 32 PUSH0 RETURN: returns the block's time"""
+OF_THE_BLOCK = {"TIMESTAMP": "42", "NUMBER": "43", "PREVRANDAO": "44", "BLOCKHASH of the last": "6001430340"}
 LOTTERY = "445f5500"
 """PREVRANDAO PUSH0 SSTORE STOP"""
 
@@ -65,6 +66,22 @@ def test_the_pending_block_and_calls_see_the_time_of_now(node, web3, deploy):
     assert web3.eth.get_block("pending")["number"] == 2
     assert read_clock(web3, clock, "pending") == read_clock(web3, clock, "latest") == START + 100
     assert web3.eth.get_block("latest")["timestamp"] == read_clock(web3, clock, 1) == START
+
+
+@pytest.mark.parametrize("asked", OF_THE_BLOCK)
+@pytest.mark.parametrize("through", ["itself", "another contract"])
+def test_whoever_asks_about_the_block_is_told_anew_although_nothing_else_has_changed(
+    node, web3, deploy, asked, through
+):
+    contract = deploy(web3, f"{OF_THE_BLOCK[asked]}5f5260205ff3")
+    if through == "another contract":  # STATICCALL, and RETURN of what it said
+        contract = deploy(web3, f"60205f5f5f73{contract[2:]}5afa5060205ff3")
+    said = {read_clock(web3, contract, "pending")}
+    for hour in range(1, 4):
+        node.set_time(START + 3600 * hour)
+        node.mine()
+        said.add(read_clock(web3, contract, "pending"))
+    assert len(said) == 4
 
 
 def test_time_is_set_over_json_rpc(node, web3):
