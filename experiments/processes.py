@@ -25,8 +25,8 @@ def start(
     `needs` is the module that most of its imports come with. Somebody's own is left to each process: the
     server would not survive one that cannot be imported.
     """
-    if needs.split(".", maxsplit=1)[0] in _OURS:
-        _processes.set_forkserver_preload([needs])
+    ours = needs.split(".", maxsplit=1)[0] in _OURS
+    _processes.set_forkserver_preload([needs] if ours else [])
     here, there = _processes.Pipe()
     process = _processes.Process(
         target=_run, args=(dict(os.environ), serve, there, *arguments), name=name, daemon=daemon
