@@ -33,7 +33,7 @@ test:
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder --no-skips
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --no-skips
 
 check: $(VENV)/.developed
 	$(BIN)/ruff check

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -112,7 +108,7 @@ class Workers:
         return reply
 
     def _start(self, i: int) -> _Worker:
-        needs = self._app.partition(":")[0] if isinstance(self._app, str) else type(self._app).__module__
+        needs = self._app.partition(":")[0] if isinstance(self._app, str) else ""
         arguments = self._app, self._contexts[i], self._run_id
         return _Worker(*processes.start(_serve, *arguments, needs=needs, name=f"sites-{i}", daemon=True))
 
@@ -137,8 +133,6 @@ class Workers:
 
 
 def _serve(connection: Connection, app: App, contexts: Mapping[int, Context], run_id: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group: the parent decides
-    threading.Thread(target=_end_with_parent, daemon=True).start()
     flower.adopt_identity(run_id)
     loaded = load_app(app)
     while True:
@@ -147,10 +141,3 @@ def _serve(connection: Connection, app: App, contexts: Mapping[int, Context], ru
         except EOFError:
             return
         connection.send(answer(loaded, message, contexts[message.metadata.dst_node_id]))
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None, "only a worker runs this"
-    parent.join()
-    os._exit(1)

@@ -5,10 +5,7 @@ A job that raises, or takes its process with it, has failed; the others go on.
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import signal
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -129,8 +126,6 @@ def _code(code: int | None) -> str:
 
 
 def _serve(connection: Connection) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group: the parent decides
-    threading.Thread(target=_end_with_parent, daemon=True).start()
     while True:
         try:
             job = connection.recv()
@@ -146,10 +141,3 @@ def _outcome(job: Job, tell: Tell) -> tuple[str, Any]:
         return _FAILED, Failure(error.message, error.hint)
     except Exception as error:  # noqa: BLE001 - whatever one job raises must not end the others
         return _FAILED, Failure(f"{said(error)}.")
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None, "only a worker runs this"
-    parent.join()
-    os._exit(1)
