@@ -108,7 +108,16 @@ def temporary(monkeypatch, tmp_path):
 
 
 def most_held(action):
-    """What `action` gives, and the most memory that it held at once."""
+    """What `action` gives, and the most memory that it held at once.
+
+    The smaller of two tries: what else goes on in this process, such as threads of earlier tests, only adds.
+    """
+    (result, first), (_, second) = held_by(action), held_by(action)
+    return result, min(first, second)
+
+
+def held_by(action):
+    """What `action` gives, and the most memory that this process held meanwhile."""
     tracemalloc.start()
     try:
         return action(), tracemalloc.get_traced_memory()[1]
@@ -183,7 +192,7 @@ def test_a_round_from_its_seal_to_its_close_holds_three_models_and_so_does_a_ver
     for data in (federation.terms.encode(), weights.encode(BASE)):
         put_bytes(federation.store, data)
     federation.begin({index: {"data": weights.encode(model(index + 1))} for index in range(SITES)})
-    end, most = most_held(federation.rounds().finish)
+    end, most = held_by(federation.rounds().finish)
     assert end.manifest.weights.sha256 == weights.digest(by_flower()).hex()
     assert most < 3 * MODEL + 2 * MARGIN  # receipts and updates, and blocks on their way to the disk
     _, most = most_held(federation.verify)
