@@ -41,7 +41,7 @@ class Sweep:
         self._folder.demand_same(self._cells)
         self._found = {cell.name: found for cell in self._cells if (found := self._folder.results(cell))}
         left = self._left()
-        with Pool(workers, needs=work.RUNS) as pool:
+        with Pool(workers, needs=work.NEEDS) as pool:
             _check(left, pool, workers)
             with self._folder.claimed(file):
                 display.begun(len(self._cells), len(self._found), self._folder.strangers(self._cells))

@@ -15,7 +15,7 @@ from fl.errors import OwnCodeError, UsageError
 from fl.files import write_atomically
 from fl.wiring import Deployment
 
-RUNS = "experiments.run"
+NEEDS = "experiments.run"
 """What a worker imports sooner or later, with Flower and torch."""
 
 FAILURE = "failure.txt"

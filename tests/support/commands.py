@@ -10,7 +10,6 @@ import multiprocessing
 import os
 import sys
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,22 +32,19 @@ class Done(NamedTuple):
     stderr: str
 
 
-def run(*words: str | Path, cwd: Path, env: Mapping[str, str] | None = None) -> Done:
-    """`fl WORDS…` in a folder; `env` is set besides what this process has."""
+def run(*words: str | Path, cwd: Path) -> Done:
+    """`fl WORDS…` in a folder."""
     with tempfile.TemporaryDirectory() as name:
         outputs = Path(name, "stdout"), Path(name, "stderr")
-        process = _processes.Process(
-            target=_main, args=([str(word) for word in words], cwd, dict(env or {}), outputs)
-        )
+        process = _processes.Process(target=_main, args=([str(word) for word in words], cwd, outputs))
         process.start()
         process.join()
         assert process.exitcode is not None, "it was waited for"
         return Done(process.exitcode, *(output.read_text() for output in outputs))
 
 
-def _main(words: list[str], cwd: Path, env: dict[str, str], outputs: tuple[Path, Path]) -> None:
+def _main(words: list[str], cwd: Path, outputs: tuple[Path, Path]) -> None:
     os.chdir(cwd)
-    os.environ.update(env)
     for stream, output in zip((sys.stdout, sys.stderr), outputs, strict=True):
         with output.open("wb") as file:
             os.dup2(file.fileno(), stream.fileno())
