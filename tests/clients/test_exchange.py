@@ -108,6 +108,6 @@ def test_a_reply_that_cannot_be_read_is_nobodys_but_its_nodes(caplog):
 
 
 def test_a_reply_that_does_not_come_to_an_end_is_not_waited_for(monkeypatch):
-    monkeypatch.setattr("aggregator.exchange._PULL_SECONDS", 0.2)
+    monkeypatch.setattr("aggregator.exchange._PULL_SECONDS", 2.0)
     replies = exchange(Server({3: 1, 4: 1, 5: 1}, endless=[4]), letters(3, 4, 5), 60)
     assert list(replies) == [3, 5]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -149,6 +150,41 @@ class Aside:
             return holds()
 
         eventually(look)
+
+
+class Looks:
+    """Those that a caller takes, by way of a proxy, at the transaction that it waits for."""
+
+    def __init__(self, proxy: FaultyRpc) -> None:
+        self._proxy = proxy
+        self._ahead = 0.0
+
+    def wait_for_one(self) -> None:
+        """Wait until a look that begins now, or later, has ended."""
+        before = self._taken()
+        eventually(lambda: self._taken() > before + 1)
+
+    def outlast_all_patience(self) -> None:
+        """An hour passes, for whoever waits."""
+        self._ahead += 3600
+
+    def _taken(self) -> int:
+        return len(self._proxy.asked("eth_getTransactionReceipt"))
+
+    # what the caller knows of time
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self._ahead
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+@pytest.fixture
+def looks(proxy: FaultyRpc, monkeypatch: pytest.MonkeyPatch) -> Looks:
+    looks = Looks(proxy)
+    monkeypatch.setattr("fl.ledger.confirming.time", looks)
+    return looks
 
 
 @pytest.fixture

@@ -133,19 +133,24 @@ def test_a_transaction_that_blocks_pass_over_offers_more_and_any_of_its_variants
     assert federation.transactions()[-1] == cheap["hash"]
 
 
-def test_a_chain_that_makes_no_blocks_is_not_waited_for_for_ever(federation, monkeypatch):
-    monkeypatch.setattr("fl.ledger.confirming.PATIENCE", 0.3)
+def test_a_chain_that_makes_no_blocks_is_not_waited_for_for_ever(federation, proxy, aside, looks):
+    calling = aside(federation.owner(3, proxy.url).set_paused, True)
+    eventually(lambda: federation.owner().paused())
+    looks.wait_for_one()
+    looks.outlast_all_patience()
     with pytest.raises(LedgerUnavailable, match=r"\(setPaused\) was mined, and has 1 of 3 conf") as caught:
-        federation.owner(3).set_paused(True)
+        calling.result(30)
     assert "make blocks" in caught.value.hint
 
 
-def test_a_transaction_that_was_taken_back_for_good_is_not_said_to_be_mined(federation, aside, monkeypatch):
-    monkeypatch.setattr("fl.ledger.confirming.PATIENCE", 5.0)  # seconds in which the reorg comes
-    calling = aside(federation.owner(3).set_paused, True)
+def test_a_transaction_that_was_taken_back_for_good_is_not_said_to_be_mined(federation, proxy, aside, looks):
+    calling = aside(federation.owner(3, proxy.url).set_paused, True)
     eventually(lambda: federation.owner().paused())
+    looks.wait_for_one()
     federation.by_hand()
     federation.reorg(1)
+    looks.wait_for_one()
+    looks.outlast_all_patience()
     with pytest.raises(LedgerUnavailable, match="taken back"):
         calling.result(30)
 

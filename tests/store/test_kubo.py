@@ -79,7 +79,7 @@ def impostor(answer: Answer) -> Iterator[KuboStore]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        yield KuboStore(f"/ip4/127.0.0.1/tcp/{server.server_port}", timeout=0.5)
+        yield KuboStore(f"/ip4/127.0.0.1/tcp/{server.server_port}", timeout=2)
         server.shutdown()
 
 
@@ -105,7 +105,7 @@ def then(*answers: Answer) -> Answer:
 
 
 def stalls(wire: socket.socket) -> None:
-    time.sleep(2)
+    time.sleep(10)
 
 
 def resets(wire: socket.socket) -> None:
