@@ -12,7 +12,7 @@ until somebody takes it away (`unseat`, which anyone may call). A replaced key i
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from fl.canonical import sha256
 from fl.documents import Announcement
@@ -30,6 +30,17 @@ from fl.ledger.types import (
 
 Seats = Mapping[int, Address]
 """Members by their position."""
+
+
+def members(history: Iterable[Event]) -> set[Address]:
+    """Who has a seat after these events."""
+    seated: set[Address] = set()
+    for event in history:
+        if isinstance(event, Joined):
+            seated.add(event.member)
+        elif isinstance(event, Left):
+            seated.discard(event.member)
+    return seated
 
 
 class Seating:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Collection
+from collections.abc import Set as AbstractSet
 
 from eth_utils.address import is_checksum_address
 from flwr.app import ConfigRecord, Message, RecordDict
 from flwr.serverapp import Grid
 
+from aggregator.draw import members
 from aggregator.exchange import POLL_SECONDS, Exchange
 from fl.ledger import signing
 from fl.ledger.port import Ledger
@@ -39,17 +41,21 @@ class Trainers:
         """Ask those again that gave no good answer, or none; let go of those that have no seat any more."""
         self._strangers.clear()
         self._letters.forget()
-        self._of = {node: trainer for node, trainer in self._of.items() if self._is_seated(trainer)}
+        seated = self._seated()
+        self._of = {node: trainer for node, trainer in self._of.items() if trainer in seated}
 
-    def _is_seated(self, trainer: Address) -> bool:
-        return self._ledger.confirmed().seat(self._task, trainer).joined
+    def _seated(self) -> AbstractSet[Address]:
+        """Whoever has a seat: by the events, which take one request for all trainers together."""
+        return members(self._ledger.confirmed().history(self._task))
 
     def meet(self) -> bool:
         """Ask new nodes whose they are, and hear what was answered; whether a trainer is new."""
         known = self._of.keys() | self._strangers | self._letters.waiting
         new = [node for node in self._grid.get_node_ids() if node not in known]
         self._letters.send(self._question(node) for node in new)
-        heard = [self._hear(node, reply) for node, reply in self._letters.collect().items()]
+        replies = self._letters.collect()
+        seated = self._seated() if replies else frozenset()
+        heard = [self._hear(node, reply, seated) for node, reply in replies.items()]
         return any(heard)
 
     def wait(self, seconds: float, seats: int) -> None:
@@ -73,10 +79,10 @@ class Trainers:
     def _question(self, node: int) -> Message:
         return Message(RecordDict({INTRODUCE: ConfigRecord()}), dst_node_id=node, message_type=self._kind)
 
-    def _hear(self, node: int, reply: Message) -> bool:
+    def _hear(self, node: int, reply: Message, seated: AbstractSet[Address]) -> bool:
         """Take a node's word, if it is good; whether it is."""
         trainer = None if reply.has_error() else self._signed_by(node, reply)
-        if trainer is None or not self._is_seated(trainer):
+        if trainer is None or trainer not in seated:
             _log.warning("node %s signed for no trainer of this task", node)
             self._strangers.add(node)
             return False

@@ -11,6 +11,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 from fl.documents import Receipt
@@ -42,13 +43,13 @@ class Outbox:
         path = self._path(receipt)
         with _using(self._receipts):
             write_once(path, receipt.encode(), PRIVATE)
-            return Receipt.decode(path.read_bytes())
+            return _decoded(path.read_bytes())
 
     def receipts(self) -> tuple[Receipt, ...]:
         """Everything that is in there, in a fixed order. Raises DocumentError for a damaged file."""
         with _using(self._receipts):
             files = sorted(self._receipts.glob("*.json"))
-            return tuple(Receipt.decode(file.read_bytes()) for file in files)
+            return tuple(_decoded(file.read_bytes()) for file in files)
 
     def receipts_of(self, ledger: Ledger, task: int) -> tuple[Receipt, ...]:
         """Those of the ledger's own account in one of its tasks."""
@@ -76,6 +77,9 @@ class Outbox:
     def _path(self, receipt: Receipt) -> Path:
         names = receipt.task, receipt.round, receipt.announcement, receipt.contract, receipt.trainer
         return self._receipts / f"{'-'.join(map(str, names))}.json"
+
+
+_decoded = lru_cache(maxsize=256)(Receipt.decode)  # each is read some times in its round
 
 
 @contextmanager

@@ -49,7 +49,7 @@ def call(snapshot: Snapshot, message: Message, block: BlockId) -> bytes:
     Raises ExecutionReverted, ExecutionFailed, TransactionRejected and BlockNotFound.
     """
     header = _header_for(snapshot, block)
-    outputs, keys = snapshot.outputs, ((header.state_root, message), (header.hash, message))
+    outputs, keys = snapshot.kept.outputs, ((header.state_root, message), (header.hash, message))
     for key in keys:
         if key in outputs:
             return outputs[key]
@@ -116,15 +116,17 @@ def _run(
     snapshot: Snapshot, message: Message, header: BlockHeaderAPI, gas: int
 ) -> tuple[EmbeddedComputation, int]:
     """Run the message on a state that is thrown away; also return the gas that a receipt would show."""
-    state = snapshot.chain.get_vm(header).state
-    balance = state.get_balance(message.sender)
-    if balance < message.value:
-        raise TransactionRejected(f"insufficient funds for transfer: have {balance}, need {message.value}")
-    transaction = _transaction(message, gas, state.get_nonce(message.sender), snapshot.chain.chain_id)
-    try:
-        computation = state.apply_transaction(transaction)
-    except ValidationError as error:
-        raise TransactionRejected(str(error)) from error
+    with snapshot.trial(header) as state:
+        balance = state.get_balance(message.sender)
+        if balance < message.value:
+            raise TransactionRejected(
+                f"insufficient funds for transfer: have {balance}, need {message.value}"
+            )
+        transaction = _transaction(message, gas, state.get_nonce(message.sender), snapshot.chain.chain_id)
+        try:
+            computation = state.apply_transaction(transaction)
+        except ValidationError as error:
+            raise TransactionRejected(str(error)) from error
     return cast(EmbeddedComputation, computation), EmbeddedVM.finalize_gas_used(transaction, computation)
 
 

@@ -20,7 +20,7 @@ from fl.chain.database import Database
 from fl.chain.errors import TransactionRejected
 from fl.chain.evm import EmbeddedVM, chain_class, check_transaction, next_header, write_genesis
 from fl.chain.logs import add_logs
-from fl.chain.snapshot import Outputs, Snapshot
+from fl.chain.snapshot import Kept, Snapshot
 
 _CHAIN_ID = "chain_id"
 
@@ -39,7 +39,7 @@ class EmbeddedNode:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._outputs: Outputs = {}
+        self._kept = Kept()
         with ExitStack() as opened:
             self._writer = opened.enter_context(closing(Database(path)))
             # so that reads never queue behind a writer that waits
@@ -133,7 +133,7 @@ class EmbeddedNode:
     def reading(self) -> Iterator[Snapshot]:
         """Give one consistent view of the chain, while others go on writing."""
         with self._reader.reading():
-            yield Snapshot(self._reading_chain, self._reader, self._outputs)
+            yield Snapshot(self._reading_chain, self._reader, self._kept)
 
     def send(self, raw: bytes) -> bytes:
         """Put a signed transaction (EIP-2718 bytes) into a block of its own and return its hash.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Literal
 
 from eth.abc import BlockHeaderAPI, ReceiptAPI, SignedTransactionAPI, StateAPI, TransactionBuilderAPI
@@ -40,20 +41,23 @@ class MinedReceipt:
     logs: Sequence[Log]
 
 
-Outputs = dict[tuple[bytes, object], bytes]
-"""What calls returned, by the message and the state that they saw, or by the header if they looked at it."""
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a node keeps for its next readers: none of it can have changed."""
+
+    outputs: dict[tuple[bytes, object], bytes] = field(default_factory=dict)
+    """What calls returned, by the message and the state that they saw, or the header if they looked at it."""
+    states: dict[bytes, StateAPI] = field(default_factory=dict)
+    """The accounts by the header's hash, with all that has been read of them: the newest that was used."""
 
 
 class Snapshot:
-    """Reads the chain inside the transaction that `database` is in, and is of no use after it.
+    """Reads the chain inside the transaction that `database` is in, and is of no use after it."""
 
-    `outputs` may outlive it: a call on the same state, or header, returns the same.
-    """
-
-    def __init__(self, chain: MiningChain, database: Database, outputs: Outputs | None = None) -> None:
+    def __init__(self, chain: MiningChain, database: Database, kept: Kept | None = None) -> None:
         self.chain = chain
         self.database = database
-        self.outputs: Outputs = {} if outputs is None else outputs
+        self.kept = kept or Kept()
 
     # --- headers
 
@@ -82,7 +86,20 @@ class Snapshot:
 
     def state(self, block: BlockId) -> StateAPI:
         """Return the accounts as they are after a block. Raises BlockNotFound."""
-        return self.chain.get_vm(self.header(block)).state
+        header = self.header(block)
+        kept = (state for state in self.kept.states.values() if state.state_root == header.state_root)
+        return next(kept, None) or self.chain.get_vm(header).state
+
+    @contextmanager
+    def trial(self, header: BlockHeaderAPI) -> Iterator[StateAPI]:
+        """Give the accounts as a block with this header would find them; what is done to them is undone."""
+        # not there meanwhile: who fails in between leaves nothing behind
+        state = self.kept.states.pop(header.hash, None) or self.chain.get_vm(header).state
+        before = state.snapshot()
+        yield state
+        state.revert(before)
+        self.kept.states.clear()
+        self.kept.states[header.hash] = state
 
     # --- transactions
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from functools import lru_cache
 from pathlib import Path
 
 from eth_account import Account
@@ -59,6 +60,7 @@ def read_key(path: Path) -> LocalAccount:
         raise UsageError(f"{path} holds no private key.", "It should be 32 bytes in hex.") from error
 
 
+@lru_cache(maxsize=1024)  # a site reads its key for every message
 def _account(key: bytes) -> LocalAccount:
     if len(key) != 32 or not 0 < int.from_bytes(key, "big") < _ORDER:
         raise ValueError("not a private key of secp256k1")

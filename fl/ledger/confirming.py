@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from web3.types import TxReceipt
-
 from fl.errors import LedgerUnavailable
+from fl.ledger.answers import Receipt
 from fl.ledger.pending import Pending
 
 # Seconds to be mined in, and for each further confirmation.
@@ -35,7 +34,7 @@ class Waiting:
         self._raises = RAISES
         self._trouble = ""
 
-    def receipt(self) -> TxReceipt | None:
+    def receipt(self) -> Receipt | None:
         """The receipt, once it is confirmed; None when another transaction took the nonce.
 
         Raises LedgerUnavailable, which says how far it came, after two minutes without progress.
@@ -56,11 +55,11 @@ class Waiting:
             time.sleep(pause)
         raise AssertionError("pauses never end")
 
-    def _confirmed(self, receipt: TxReceipt, head: int) -> bool:
+    def _confirmed(self, receipt: Receipt, head: int) -> bool:
         if self._needed == 1:
             return True
         self._gone = False
-        reached = head - receipt["blockNumber"] + 1
+        reached = head - receipt.block + 1
         if reached > self._reached:
             self._reached, self._until = reached, time.monotonic() + PATIENCE
         return reached >= self._needed
@@ -83,7 +82,7 @@ class Waiting:
 
     def _too_long(self) -> LedgerUnavailable:
         *_, newest = self._pending.signed
-        what = f"{newest.to_0x_hex()} ({self._pending.name})"
+        what = f"0x{newest.hex()} ({self._pending.name})"
         if self._gone:
             message = f"{what} was mined, and taken back with its block."
             hint = f"It may be mined again: look for it before sending it again. {self._trouble}".strip()

@@ -10,15 +10,13 @@ from typing import Any
 
 from eth_account.messages import SignableMessage
 from eth_account.signers.local import LocalAccount
-from eth_typing import HexStr
-from web3.exceptions import TransactionNotFound
 from web3.providers import BaseProvider
-from web3.types import FilterParams, LogReceipt, TxReceipt
 
 from fl.addresses import checksummed
 from fl.errors import LedgerUnavailable, Refused, UsageError
 from fl.ledger import events, logs, signing
 from fl.ledger.abi import call_data, checked, fields_of
+from fl.ledger.answers import Log, Receipt
 from fl.ledger.logs import CHUNK
 from fl.ledger.node import CHECK, NoContract, Node
 from fl.ledger.port import Ledger
@@ -73,7 +71,7 @@ class Web3Ledger(Ledger):
         self._node.demand_contract(self._token)
         self._block_times: dict[bytes, int] = {}
         self._events: dict[tuple[bytes, int], Event] = {}
-        self._known: dict[int, tuple[int, Sequence[LogReceipt]]] = {}  # of a task: from which block on
+        self._known: dict[int, tuple[int, Sequence[Log]]] = {}  # of a task: from which block on
 
     def _opened(self) -> Address:
         """The payment token of what must be a federation of this release (EIP-5267)."""
@@ -123,8 +121,8 @@ class Web3Ledger(Ledger):
 
     def create_task(self, params: TaskParams) -> int:
         receipt = self._execute(self._contract, "createTask", params)
-        (created,) = receipt["logs"]
-        return int.from_bytes(created["topics"][1], "big")
+        (created,) = receipt.logs
+        return int.from_bytes(created.topics[1], "big")
 
     def set_aggregator(self, task: int, aggregator: Address) -> Transaction:
         return self._send("setAggregator", task, aggregator)
@@ -246,25 +244,24 @@ class Web3Ledger(Ledger):
     def history(self, task: int, since: int = 0) -> tuple[Event, ...]:
         checked("taskOf", [task])
         names = events.topics(events.TASK_EVENTS)
-        topics = [list(names), task.to_bytes(32, "big")]
+        topics = [list(names), [task.to_bytes(32, "big")]]
         found = self._found(topics, task, since or self.task(task).created_at)
         return tuple(self._event(names, log) for log in found)
 
-    def _found(self, topics: list[Any], task: int, first: int) -> Sequence[LogReceipt]:
+    def _found(self, topics: Sequence[Sequence[bytes]], task: int, first: int) -> Sequence[Log]:
         """Logs of a task from a block on; what was read before is read again from its newest block on."""
         begun, known = self._known.get(task, (first, ()))
         if first < begun:
             begun, known = first, ()
         found = logs.renewed(known, partial(self._logs, topics), begun, self._last())
         self._known[task] = begun, found
-        return [log for log in found if log["blockNumber"] >= first]
+        return [log for log in found if log.block >= first]
 
-    def _event(self, names: dict[bytes, str], log: LogReceipt) -> Event:
+    def _event(self, names: dict[bytes, str], log: Log) -> Event:
         """A log as an event; decoded once, for what a block says never changes."""
-        place = bytes(log["blockHash"]), log["logIndex"]
+        place = log.block_hash, log.log_index
         if place not in self._events:
-            name = names[bytes(log["topics"][0])]
-            self._events[place] = events.task_event(name, log, self._time(log))
+            self._events[place] = events.task_event(names[log.topics[0]], log, self._time(log))
         return self._events[place]
 
     def member_history(self) -> tuple[MemberEvent, ...]:
@@ -272,19 +269,15 @@ class Web3Ledger(Ledger):
         # finding the deployment takes some requests, and saves one for each chunk of blocks before it
         first = self._node.birth(self.contract) if self._node.head() > 2 * CHUNK else 0
         return tuple(
-            events.member_event(names[bytes(log["topics"][0])], log, self._time(log))
+            events.member_event(names[log.topics[0]], log, self._time(log))
             for log in self._scan([list(names)], first)
         )
 
     def gas(self, transaction: bytes) -> int:
-        with self._node.asked("eth_getTransactionReceipt"):
-            try:
-                return self._node.web3.eth.get_transaction_receipt(HexStr("0x" + transaction.hex()))[
-                    "gasUsed"
-                ]
-            except TransactionNotFound as error:
-                message = f"{self._node.name} knows no transaction 0x{transaction.hex()}."
-                raise LedgerUnavailable(message) from error
+        receipt = self._node.receipt(transaction)
+        if receipt is None:
+            raise LedgerUnavailable(f"{self._node.name} knows no transaction 0x{transaction.hex()}.")
+        return receipt.gas_used
 
     # --- the payment token
 
@@ -308,42 +301,33 @@ class Web3Ledger(Ledger):
     def _send(self, function: str, *arguments: object) -> Transaction:
         return self._transaction(self._execute(self._contract, function, *arguments))
 
-    def _execute(self, contract: Address, function: str, *arguments: object) -> TxReceipt:
+    def _execute(self, contract: Address, function: str, *arguments: object) -> Receipt:
         account, data = self._account(), call_data(function, arguments)
         return Sending(self._node, account, contract, data, function, self._confirmations).send()
 
-    def _transaction(self, receipt: TxReceipt) -> Transaction:
-        block = receipt["blockNumber"]
-        time = self._node.block_time(block)
-        return Transaction(bytes(receipt["transactionHash"]), block, time, receipt["gasUsed"])
+    def _transaction(self, receipt: Receipt) -> Transaction:
+        time = self._node.block_time(receipt.block)
+        return Transaction(receipt.transaction, receipt.block, time, receipt.gas_used)
 
-    def _scan(self, topics: list[Any], first: int) -> Iterator[LogReceipt]:
+    def _scan(self, topics: Sequence[Sequence[bytes]], first: int) -> Iterator[Log]:
         return logs.scan(partial(self._logs, topics), first, self._last())
 
     def _last(self) -> int:
         return self._node.head() if self._at is None else self._at
 
-    def _logs(self, topics: list[Any], first: int, last: int) -> list[LogReceipt]:
-        place = checksummed(self._contract)
-        wanted: FilterParams = {"address": place, "topics": topics, "fromBlock": first, "toBlock": last}
-
-        def ask() -> list[LogReceipt]:
-            with self._node.asked("eth_getLogs"):
-                found = self._node.web3.eth.get_logs(wanted)
-                return [logs.checked(log, place, topics[0]) for log in found]
+    def _logs(self, topics: Sequence[Sequence[bytes]], first: int, last: int) -> list[Log]:
+        def ask() -> list[Log]:
+            return self._node.logs(self._contract, topics, first, last)
 
         return ask() if first < last else self._node.patiently(ask)
 
-    def _time(self, log: LogReceipt) -> int:
+    def _time(self, log: Log) -> int:
         """Newer nodes say it with the log, as the execution API has it; others are asked once for a block."""
-        stamp: object = log.get("blockTimestamp")
-        if stamp is not None:
-            with self._node.asked("eth_getLogs"):
-                return int(str(stamp), 0)
-        block = bytes(log["blockHash"])
-        if block not in self._block_times:
-            self._block_times[block] = self._node.block_time(log["blockHash"])
-        return self._block_times[block]
+        if log.time is not None:
+            return log.time
+        if log.block_hash not in self._block_times:
+            self._block_times[log.block_hash] = self._node.block_time(log.block_hash)
+        return self._block_times[log.block_hash]
 
     def _sign(self, message: SignableMessage) -> bytes:
         return signing.sign(message, self._account())

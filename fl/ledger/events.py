@@ -9,10 +9,10 @@ from typing import Any
 
 from eth_abi.exceptions import DecodingError
 from eth_utils.abi import event_abi_to_log_topic
-from web3.types import LogReceipt
 
 from fl.errors import LedgerUnavailable
 from fl.ledger.abi import FEDERATION, artifact, event_arguments, fields_of
+from fl.ledger.answers import Log
 from fl.ledger.types import (
     Address,
     Admitted,
@@ -58,7 +58,7 @@ def topics(names: Collection[str]) -> dict[bytes, str]:
     return {topic: name for topic, name in _topics_of_all().items() if name in names}
 
 
-def task_event(name: str, log: LogReceipt, time: int) -> Event:
+def task_event(name: str, log: Log, time: int) -> Event:
     """One log of a federation as the event of that name; `time` is its block's.
 
     Raises LedgerUnavailable for a log that no federation could have written.
@@ -68,27 +68,27 @@ def task_event(name: str, log: LogReceipt, time: int) -> Event:
         return TASK_EVENTS[name](_position(log, time), said["task"], said)
 
 
-def member_event(name: str, log: LogReceipt, time: int) -> MemberEvent:
+def member_event(name: str, log: Log, time: int) -> MemberEvent:
     """As `task_event`, for an event about a member."""
     with _written_by_a_federation(name, log):
         return MEMBER_EVENTS[name](_position(log, time), _arguments(name, log))
 
 
-def _arguments(name: str, log: LogReceipt) -> Arguments:
-    return event_arguments(name, [bytes(topic) for topic in log["topics"]], bytes(log["data"]))
+def _arguments(name: str, log: Log) -> Arguments:
+    return event_arguments(name, log.topics, log.data)
 
 
 @contextmanager
-def _written_by_a_federation(name: str, log: LogReceipt) -> Iterator[None]:
+def _written_by_a_federation(name: str, log: Log) -> Iterator[None]:
     try:
         yield
     except (DecodingError, OverflowError) as error:  # the second for an entry whose address is none
-        place = f"log {log['logIndex']} of block {log['blockNumber']}"
+        place = f"log {log.log_index} of block {log.block}"
         raise LedgerUnavailable(f"The node gave a {name} that no federation writes, {place}.") from error
 
 
-def _position(log: LogReceipt, time: int) -> Position:
-    return Position(log["blockNumber"], log["logIndex"], time, bytes(log["transactionHash"]))
+def _position(log: Log, time: int) -> Position:
+    return Position(log.block, log.log_index, time, log.transaction)
 
 
 # --- tasks

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
@@ -17,19 +17,20 @@ from web3.exceptions import (
     Web3Exception,
     Web3RPCError,
 )
-from web3.middleware import ExtraDataToPOAMiddleware
 from web3.providers import BaseProvider
-from web3.types import BlockIdentifier, RPCEndpoint, TxParams
+from web3.types import RPCEndpoint, TxParams
 
 from fl.addresses import checksummed
 from fl.errors import LedgerUnavailable, UsageError
 from fl.ledger.abi import call_data, refusal, returned
+from fl.ledger.answers import Log, Receipt, data, quantity
 from fl.ledger.http import PAUSES, HttpProvider
 from fl.ledger.types import Address
 
 T = TypeVar("T")
 
-Block = int | Literal["pending"]
+Block = int | bytes | Literal["latest", "pending"]
+"""A block's number, its hash, the newest block, or the one that would be made now."""
 
 CHECK = "Check the address and the chain."
 
@@ -52,9 +53,8 @@ class Node:
     """
 
     def __init__(self, provider: BaseProvider) -> None:
-        # consortium chains sign their blocks in an extraData longer than the main net's 32 bytes; web3's own
-        # middlewares look for names in place of addresses, ask for the chain's id twice with every call, …
-        self.web3 = Web3(provider, middleware=[ExtraDataToPOAMiddleware])
+        # web3's own middlewares look for names in place of addresses, ask for the chain each time, …
+        self.web3 = Web3(provider, middleware=[])
         self.name = _shown(str(getattr(provider, "endpoint_uri", "")))
         self.chain_id = self._chain()
         self._seen: dict[Address, int] = {}
@@ -77,54 +77,103 @@ class Node:
             message = f"{self.name} has no contract at {address}; its chain's id is {self.chain_id}."
             raise UsageError(message, CHECK)
 
+    # --- running messages
+
     def call(self, to: Address, function: str, *arguments: object, block: Block = "pending") -> Any:
         """What a function of one of our contracts gives back. Raises Refused, NoContract and UsageError."""
         message = {"to": to, "data": "0x" + call_data(function, arguments).hex()}
         with self.asked(function):
-            said: str = self._result("eth_call", message, _shown_block(block))
-            return returned(function, bytes.fromhex(said.removeprefix("0x")))
+            return returned(function, data(self._run("eth_call", message, block)))
 
     def estimate(self, message: TxParams, block: Block) -> int:
         """The gas that a message needs, which is run to know it; to be used inside `asked`."""
-        return int(self._result("eth_estimateGas", message, _shown_block(block)), 16)
+        return quantity(self._run("eth_estimateGas", message, block))
+
+    def _run(self, method: str, message: object, block: Block) -> Any:
+        """What comes of a message; for the node's errors ContractLogicError, and `asked` tells which are."""
+        try:
+            return self._result(method, message, _shown_block(block))
+        except Web3RPCError as refused:
+            error: Any = refused.rpc_response and refused.rpc_response["error"]
+            raise ContractLogicError(refused.message, data=error.get("data")) from refused
+
+    # --- what is asked often: raw, since web3's formatting takes longer than many an answer
+
+    def _result(self, method: str, *parameters: object) -> Any:
+        """What the node answers, as it says it. Raises Web3RPCError for the node's errors, as web3 does."""
+        response = self.web3.provider.make_request(RPCEndpoint(method), parameters)
+        error: Any = response.get("error")
+        if error is not None:
+            raise Web3RPCError(str(error["message"]), rpc_response=response)
+        return response["result"]
+
+    def _block(self, block: Block) -> Any:
+        """A block without its transactions, as the node says it; to be used inside `asked`."""
+        method = "eth_getBlockByHash" if isinstance(block, bytes) else "eth_getBlockByNumber"
+        return self._result(method, _shown_block(block), False)
 
     def now(self) -> int:
         """The pending block's time, in Unix seconds."""
         with self.asked("eth_getBlockByNumber"):
             try:
-                return int(self._result("eth_getBlockByNumber", "pending", False)["timestamp"], 16)
-            except (ContractLogicError, TypeError, KeyError):
+                return quantity(self._block("pending")["timestamp"])
+            except (Web3RPCError, TypeError, KeyError):
                 # a node without a pending block: its next one is stamped by the wall clock
-                return max(self.web3.eth.get_block("latest")["timestamp"], int(time.time()))
+                return max(quantity(self._block("latest")["timestamp"]), int(time.time()))
 
-    def _result(self, method: str, *parameters: object) -> Any:
-        """What the node answers, as it says it: for what is asked often, web3's formatting takes longer.
-
-        Raises ContractLogicError for the node's errors, as web3 does where a message is run; `asked` tells
-        those that are none of the contract's.
-        """
-        response = self.web3.provider.make_request(RPCEndpoint(method), parameters)
-        error: Any = response.get("error")
-        if error is not None:
-            raise ContractLogicError(str(error["message"]), data=error.get("data"))
-        return response["result"]
-
-    def head(self) -> int:
-        """The newest mined block's number."""
-        with self.asked("eth_blockNumber"):
-            return int(self.web3.eth.block_number)
-
-    def nonce(self, address: str, block: BlockIdentifier) -> int:
-        """How many transactions an account has sent, as of a block."""
-        with self.asked("eth_getTransactionCount"):
-            return int(self.web3.eth.get_transaction_count(checksummed(address), block))
+    def block_time(self, block: Block) -> int:
+        """When a block was made, in Unix seconds."""
+        with self.asked("eth_getBlockByNumber"):
+            return quantity(self._block(block)["timestamp"])
 
     def newest(self) -> tuple[int, int | None]:
         """The newest block's number, and the wei that each unit of gas burns there (EIP-1559) if any does."""
         with self.asked("eth_getBlockByNumber"):
-            block = self.web3.eth.get_block("latest")
+            block = self._block("latest")
             base = block.get("baseFeePerGas")
-            return int(block["number"]), None if base is None else int(base)
+            return quantity(block["number"]), None if base is None else quantity(base)
+
+    def head(self) -> int:
+        """The newest mined block's number."""
+        with self.asked("eth_blockNumber"):
+            return quantity(self._result("eth_blockNumber"))
+
+    def nonce(self, address: str, block: Block) -> int:
+        """How many transactions an account has sent, as of a block."""
+        with self.asked("eth_getTransactionCount"):
+            return quantity(self._result("eth_getTransactionCount", address, _shown_block(block)))
+
+    def logs(self, contract: Address, topics: Sequence[Sequence[bytes]], first: int, last: int) -> list[Log]:
+        """Logs of a contract in the blocks `first` to `last` by their topics (any of each position's)."""
+        wanted = {
+            "address": contract,
+            "topics": [["0x" + topic.hex() for topic in words] for words in topics],
+            "fromBlock": hex(first),
+            "toBlock": hex(last),
+        }
+        with self.asked("eth_getLogs"):
+            found = [Log.read(said) for said in self._result("eth_getLogs", wanted)]
+            for log in found:
+                if log.address.lower() != contract.lower() or log.topics[0] not in topics[0]:
+                    raise ValueError(f"a log that was not asked for: {log!r:.200}")
+            return found
+
+    def receipt(self, transaction: bytes) -> Receipt | None:
+        """What became of a transaction; None while no block holds it."""
+        with self.asked("eth_getTransactionReceipt"):
+            said = self._result("eth_getTransactionReceipt", "0x" + transaction.hex())
+            return None if said is None else Receipt.read(said)
+
+    def send(self, raw: bytes) -> None:
+        """Give a signed transaction to the node; to be used inside `asked`."""
+        self._result("eth_sendRawTransaction", "0x" + raw.hex())
+
+    def knows(self, transaction: bytes) -> bool:
+        """Whether the node has a transaction, in a block or waiting for one."""
+        with self.asked("eth_getTransactionByHash"):
+            return self._result("eth_getTransactionByHash", "0x" + transaction.hex()) is not None
+
+    # --- contracts
 
     def holds_code(self, address: Address, block: int) -> bool:
         """Whether there was a contract at `address` as of a block; it never goes once it is there."""
@@ -164,11 +213,6 @@ class Node:
                 return self.web3.client_version.startswith("fedledger/")
         except NodeRefused:  # some providers tell nobody what they run
             return False
-
-    def block_time(self, block: BlockIdentifier) -> int:
-        """When a block was made, in Unix seconds."""
-        with self.asked("eth_getBlockByNumber"):
-            return int(self.web3.eth.get_block(block)["timestamp"])
 
     def patiently(self, ask: Callable[[], T]) -> T:
         """Ask again for what a node refuses: behind one address may be several, of which one lags behind."""
@@ -228,7 +272,7 @@ def _shown(url: str) -> str:
 
 def _shown_block(block: Block) -> str:
     """A block as JSON-RPC has it."""
-    return hex(block) if isinstance(block, int) else block
+    return hex(block) if isinstance(block, int) else "0x" + block.hex() if isinstance(block, bytes) else block
 
 
 def _is_revert(error: ContractLogicError) -> bool:

@@ -6,11 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from eth_account.signers.local import LocalAccount
-from hexbytes import HexBytes
-from web3.exceptions import TransactionNotFound
-from web3.types import BlockIdentifier, TxReceipt
 
-from fl.ledger.node import Node
+from fl.ledger.answers import Receipt
+from fl.ledger.node import Block, Node
 
 FEES = ("maxPriorityFeePerGas", "maxFeePerGas", "gasPrice")
 
@@ -27,7 +25,7 @@ class Pending:
     name: str
     transaction: dict[str, Any]  # a TxParams, in the type that accounts sign
     since: int  # the newest block when it was last given to the node
-    signed: dict[HexBytes, HexBytes] = field(default_factory=dict)  # raw bytes by hash, the newest last
+    signed: dict[bytes, bytes] = field(default_factory=dict)  # raw bytes by hash, the newest last
 
     @property
     def nonce(self) -> int:
@@ -43,31 +41,19 @@ class Pending:
         """Sign it as it stands and give it to the node. The same bytes again do no harm."""
         with self.node.asked(self.name):
             signed = self.account.sign_transaction(self.transaction)
-            self.signed[signed.hash] = signed.raw_transaction
-            self.node.web3.eth.send_raw_transaction(signed.raw_transaction)
+            self.signed[bytes(signed.hash)] = bytes(signed.raw_transaction)
+            self.node.send(signed.raw_transaction)
 
-    def receipt(self) -> TxReceipt | None:
+    def receipt(self) -> Receipt | None:
         """What became of it, once a block holds a variant."""
-        with self.node.asked("eth_getTransactionReceipt"):
-            for variant in self.signed:
-                try:
-                    return self.node.web3.eth.get_transaction_receipt(variant)
-                except TransactionNotFound:
-                    continue
-        return None
+        found = (self.node.receipt(variant) for variant in self.signed)
+        return next((receipt for receipt in found if receipt is not None), None)
 
     def known(self) -> bool:
         """Whether the node has a variant, in a block or waiting for one."""
-        with self.node.asked("eth_getTransactionByHash"):
-            for variant in self.signed:
-                try:
-                    self.node.web3.eth.get_transaction(variant)
-                except TransactionNotFound:
-                    continue
-                return True
-        return False
+        return any(self.node.knows(variant) for variant in self.signed)
 
-    def overtaken(self, block: BlockIdentifier) -> bool:
+    def overtaken(self, block: Block) -> bool:
         """Whether another transaction has used the nonce, as of a block."""
         # in this order, because ours may be mined in between
         return self.node.nonce(self.account.address, block) > self.nonce and not self.known()

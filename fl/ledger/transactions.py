@@ -7,9 +7,10 @@ from typing import Any
 
 from eth_account.signers.local import LocalAccount
 from eth_typing import HexStr
-from web3.types import Nonce, TxParams, TxReceipt, Wei
+from web3.types import Nonce, TxParams, Wei
 
 from fl.errors import LedgerUnavailable
+from fl.ledger.answers import Receipt
 from fl.ledger.confirming import Waiting
 from fl.ledger.node import Block, NoContract, Node, NodeRefused
 from fl.ledger.pending import Pending
@@ -40,7 +41,7 @@ class Sending:
     name: str
     confirmations: int = 0
 
-    def send(self) -> TxReceipt:
+    def send(self) -> Receipt:
         """Have the call mined and confirmed, and return its receipt.
 
         Raises Refused, before anything is sent where the node can tell, and LedgerUnavailable when the node
@@ -54,11 +55,11 @@ class Sending:
         message = f"Somebody else was quicker with each nonce of {self.account.address} for {self.name}."
         raise LedgerUnavailable(message, "Let one program at a time send from one account.")
 
-    def _done(self, receipt: TxReceipt) -> TxReceipt:
-        if receipt["status"] == 0:
+    def _done(self, receipt: Receipt) -> Receipt:
+        if not receipt.succeeded:
             self._explain(receipt)
-        if not receipt["logs"]:  # whatever is called says so in an event
-            sent = receipt["transactionHash"].to_0x_hex()
+        if not receipt.logs:  # whatever is called says so in an event
+            sent = "0x" + receipt.transaction.hex()
             message = f"The transaction {sent} ({self.name}) was mined, and no contract answered it."
             raise NoContract(message, "Has the node lost its data, or is it on another chain?")
         return receipt
@@ -123,9 +124,9 @@ class Sending:
             message = f"{self.account.address} has {balance} wei, and gas for {self.name} may cost {cost}."
             raise LedgerUnavailable(message, "Send it some of the chain's own coin.")
 
-    def _explain(self, receipt: TxReceipt) -> None:
+    def _explain(self, receipt: Receipt) -> None:
         """Something changed between simulation and mining: run the call again where it was refused."""
-        self._estimate(receipt["blockNumber"])
-        sent = receipt["transactionHash"].to_0x_hex()
+        self._estimate(receipt.block)
+        sent = "0x" + receipt.transaction.hex()
         message = f"The transaction {sent} ({self.name}) was reverted, and is not when it is tried again."
         raise LedgerUnavailable(message, "The chain moved on in between; send it again.")

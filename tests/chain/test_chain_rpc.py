@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from eth_abi import encode
 from eth_account import Account
+from web3 import Web3
 from web3.exceptions import (
     BlockNotFound,
     ContractCustomError,
@@ -13,6 +14,9 @@ from web3.exceptions import (
     TransactionNotFound,
     Web3RPCError,
 )
+
+from fl.chain.node import EmbeddedNode
+from fl.chain.provider import EmbeddedProvider
 
 NOBODY = "0x" + "22" * 20
 A, B, C = (bytes(31) + bytes([n]) for n in (0xA, 0xB, 0xC))
@@ -25,6 +29,9 @@ REVERTER = "365f5f37365ffd"
 
 COUNTER = "5f546001015f5500"
 """PUSH0 SLOAD PUSH1 1 ADD PUSH0 SSTORE STOP: adds one to slot 0"""
+
+TALLY = "5f54600101805f555f525f5c600101805f5d60205260405ff3"
+"""Adds one to slot 0 and to transient slot 0 (EIP-1153), and returns both."""
 
 ENDLESS = "5b5f56"
 """JUMPDEST PUSH0 JUMP"""
@@ -140,6 +147,26 @@ def test_a_call_changes_nothing(web3, deploy):
     counter = deploy(web3, COUNTER)
     web3.eth.call({"to": counter})
     assert int.from_bytes(web3.eth.get_storage_at(counter, 0), "big") == 0
+
+
+def test_what_was_tried_before_leaves_no_trace_in_what_is_tried_next(node, web3, send, deploy):
+    """Not in storage, in transient storage, or in what is warm and costs less gas (EIP-2929)."""
+    tally, endless = deploy(web3, TALLY), deploy(web3, ENDLESS)
+
+    def tried():
+        said, gas = web3.eth.call({"to": tally}), web3.eth.estimate_gas({"to": tally})
+        with pytest.raises(Web3RPCError, match="insufficient funds"):
+            web3.eth.call({"from": NOBODY, "to": tally, "value": 1})
+        with pytest.raises(Web3RPCError, match="OutOfGas"):
+            web3.eth.call({"to": endless, "gas": 30_000})
+        return encode(["uint256", "uint256"], [1, 1]) == said, gas
+
+    with EmbeddedNode.open(node.path) as fresh:
+        untried = Web3(EmbeddedProvider(fresh)).eth.estimate_gas({"to": tally})
+    assert {tried() for _ in range(3)} == {(True, untried)}
+    receipt = send(web3, to=tally)
+    assert receipt["gasUsed"] <= untried
+    assert bytes(web3.eth.call({"to": tally})) == encode(["uint256", "uint256"], [2, 1])
 
 
 def test_a_call_cannot_spend_what_the_caller_does_not_have(web3):

@@ -6,12 +6,12 @@ import pytest
 from eth_abi.abi import encode
 from ledger_scene import ACTORS, RICHES, prepare
 from twins import Template
-from web3.datastructures import AttributeDict
 
 from fl.chain.node import EmbeddedNode
 from fl.chain.provider import EmbeddedProvider
 from fl.errors import LedgerUnavailable
 from fl.ledger import events
+from fl.ledger.answers import Log
 from fl.ledger.contract import Web3Ledger
 
 
@@ -80,6 +80,11 @@ def test_a_log_that_nobody_asked_for_or_that_is_none_is_a_nodes_fault(federation
             read()
 
 
+def log_of(topics, data):
+    """A log in the seventh block, the third after its first."""
+    return Log(7, 3, bytes(32), bytes(32), "0x" + "11" * 20, tuple(topics), data)
+
+
 @pytest.mark.parametrize(
     ("topics", "data"),
     [
@@ -92,25 +97,13 @@ def test_a_log_that_nobody_asked_for_or_that_is_none_is_a_nodes_fault(federation
 )
 def test_a_log_that_no_federation_writes_is_no_event_but_a_nodes_fault(topics, data):
     """A submission has three topics after its name, the last an address, and one word of data."""
-    log = AttributeDict(
-        {"topics": topics, "data": data, "blockNumber": 7, "logIndex": 3, "transactionHash": bytes(32)}
-    )
     with pytest.raises(LedgerUnavailable, match="log 3 of block 7"):
-        events.task_event("UpdateSubmitted", log, time=0)
+        events.task_event("UpdateSubmitted", log_of(topics, data), time=0)
 
 
 def test_a_close_with_an_entry_that_names_no_address_is_a_nodes_fault():
     """An entry has its trainer in 20 bytes, and nothing above them."""
     data = encode(["bytes32", "bytes32", "uint64", "uint256[]"], [bytes(32), bytes(32), 0, [2**255]])
-    log = AttributeDict(
-        {
-            "topics": [bytes(32)] * 3,
-            "data": data,
-            "blockNumber": 7,
-            "logIndex": 3,
-            "transactionHash": bytes(32),
-        }
-    )
     with pytest.raises(LedgerUnavailable, match="log 3 of block 7") as caught:
-        events.task_event("RoundClosed", log, time=0)
+        events.task_event("RoundClosed", log_of([bytes(32)] * 3, data), time=0)
     assert isinstance(caught.value.__cause__, OverflowError)

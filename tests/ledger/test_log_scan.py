@@ -7,8 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fl.errors import LedgerUnavailable
+from fl.ledger.answers import Log
 from fl.ledger.logs import CHUNK, renewed, scan
 from fl.ledger.node import NodeRefused
+
+
+def log_at(block, index, block_hash=bytes(32)):
+    return Log(block, index, block_hash, bytes(32), "0x" + "11" * 20, (bytes(32),), b"")
 
 
 class Logbook:
@@ -22,15 +27,11 @@ class Logbook:
         self.asked.append((first, last))
         if last - first + 1 > self.willing:
             raise NodeRefused("query returned more than 10000 results")
-        return [
-            {"blockNumber": block, "logIndex": index}
-            for block in range(last, first - 1, -1)
-            for index in (1, 0)
-        ]
+        return [log_at(block, index) for block in range(last, first - 1, -1) for index in (1, 0)]
 
 
 def positions(logs):
-    return [(log["blockNumber"], log["logIndex"]) for log in logs]
+    return [(log.block, log.log_index) for log in logs]
 
 
 def expected(first, last):
@@ -81,7 +82,7 @@ class Branch:
     def __init__(self, name, fork, loud):
         self.hashes = ["trunk" if number < fork else name for number in range(len(loud))]
         self.logs = [
-            {"blockNumber": number, "blockHash": f"{self.hashes[number]} {number}", "logIndex": 0}
+            log_at(number, 0, f"{self.hashes[number]} {number}".encode())
             for number, speaks in enumerate(loud)
             if speaks
         ]
@@ -89,7 +90,7 @@ class Branch:
 
     def __call__(self, first, last):
         self.asked.append(first)
-        return [log for log in self.logs if first <= log["blockNumber"] <= last]
+        return [log for log in self.logs if first <= log.block <= last]
 
 
 @st.composite
