@@ -1,6 +1,6 @@
 # demo: from nothing but Python to a verified run · test: everything that CI runs · check: the quick part
 # check-deep: fuzzing for long · chaos: kill -9 at random moments · bench: the figures, with their targets · bench-long: those that take up to hours
-# tools: what developing needs (Python packages, npm's in contracts/, and in .tools/bin real nodes to test with)
+# solidity, lint: parts of test · tools: what developing needs (Python packages, npm's in contracts/, and in .tools/bin real nodes to test with)
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -11,7 +11,7 @@ FORGE := node_modules/@foundry-rs/forge-*/bin/forge   # npm's wrapper ends with 
 GO := $(or $(shell command -v go),$(abspath $(BIN))/go)
 NODES := .tools/bin/anvil .tools/bin/geth .tools/bin/ipfs
 
-.PHONY: demo test check check-deep chaos bench bench-long tools
+.PHONY: demo test check solidity lint check-deep chaos bench bench-long tools
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -24,23 +24,26 @@ demo: $(VENV)/.installed
 # a file to a worker, so that what its tests share is made once
 test:
 	$(MAKE) --jobs 3 tools
+	$(MAKE) --jobs 2 solidity lint
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --no-skips
+
+check: lint
+	$(BIN)/pytest -n 2 -m "not slow" --ignore tests/e2e
+
+# the contract's style, tests and coverage
+solidity: contracts/node_modules/.installed
 	cd contracts && $(FORGE) fmt --check && $(FORGE) test
 	cd contracts && $(FORGE) coverage --no-match-path 'test/invariant/*' --no-match-contract Gas \
 		--no-match-coverage 'node_modules|test' >cache/coverage || { cat cache/coverage; exit 1; }
 	@grep '^|' contracts/cache/coverage
 	@grep -Eq '^\| Total +\|( 100\.00% [^|]*\|){4}' contracts/cache/coverage || { echo "Not all of src/ is covered"; exit 1; }
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
-	$(BIN)/mypy
-	$(BIN)/lint-imports
-	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --no-skips
 
-check: $(VENV)/.developed
+# what is found in Python without running it
+lint: $(VENV)/.developed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2 -m "not slow" --ignore tests/e2e
 
 check-deep: tools .tools/slither/.installed
 	cd contracts && PATH="$$(echo $$PWD/node_modules/@foundry-rs/forge-*/bin):$$PATH" \
@@ -90,7 +93,8 @@ contracts/node_modules/.installed: contracts/package.json
 .tools/bin/geth: PACKAGE := github.com/ethereum/go-ethereum/cmd/geth
 .tools/bin/ipfs: PACKAGE := github.com/ipfs/kubo/cmd/ipfs
 .tools/bin/geth: tools/geth/go.mod tools/geth/tools.go | $(GO)
-.tools/bin/ipfs: tools/kubo/go.mod tools/kubo/tools.go | $(GO)
+# after the other: what both take from Go's library is compiled once
+.tools/bin/ipfs: tools/kubo/go.mod tools/kubo/tools.go | $(GO) .tools/bin/geth
 .tools/bin/geth .tools/bin/ipfs:
 	@echo "Building $(@F) from its Go module: some minutes the first time"
 	mkdir -p .tools/build/$(@F)
