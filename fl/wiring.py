@@ -161,7 +161,7 @@ def _multiaddr(url: str) -> str:
 _PORTS = {"http": 80, "https": 443}
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=1024)  # a site reads its own for every message
 def address(text: str) -> Address:
     """An address that somebody typed. Raises UsageError for none, and for one whose capitals do not fit."""
     if not is_address(text):

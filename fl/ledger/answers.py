@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
 
+from fl.addresses import checksummed
+from fl.ledger.types import Address
+
 Json = Mapping[str, Any]
 
 
@@ -15,7 +18,7 @@ class Log(NamedTuple):
     log_index: int
     block_hash: bytes
     transaction: bytes
-    address: str
+    address: Address
     topics: tuple[bytes, ...]
     data: bytes
     time: int | None = None
@@ -27,10 +30,10 @@ class Log(NamedTuple):
         return cls(
             quantity(said["blockNumber"]),
             quantity(said["logIndex"]),
-            data(said["blockHash"]),
-            data(said["transactionHash"]),
-            said["address"],
-            tuple(map(data, said["topics"])),
+            word(said["blockHash"]),
+            word(said["transactionHash"]),
+            Address(checksummed(said["address"])),
+            tuple(map(word, said["topics"])),
             data(said["data"]),
             None if time is None else quantity(time),
         )
@@ -44,18 +47,19 @@ class Receipt(NamedTuple):
     succeeded: bool
     gas_used: int
     logs: tuple[Log, ...]
-    contract: str | None = None
+    contract: Address | None = None
 
     @classmethod
     def read(cls, said: Json) -> Self:
         """Raises as `Log.read` does for what is no receipt."""
+        contract = said.get("contractAddress")
         return cls(
-            data(said["transactionHash"]),
+            word(said["transactionHash"]),
             quantity(said["blockNumber"]),
             quantity(said["status"]) == 1,
             quantity(said["gasUsed"]),
             tuple(map(Log.read, said["logs"])),
-            said.get("contractAddress"),
+            None if contract is None else Address(checksummed(contract)),
         )
 
 
@@ -64,6 +68,13 @@ def quantity(said: str) -> int:
     if not said.startswith("0x"):
         raise ValueError(f"no quantity: {said!r:.40}")
     return int(said, 16)
+
+
+def word(said: str) -> bytes:
+    """32 bytes in 0x-hex. Raises as `data` does for anything else."""
+    if len(found := data(said)) != 32:
+        raise ValueError(f"no word of 32 bytes: {said!r:.80}")
+    return found
 
 
 def data(said: str) -> bytes:

@@ -81,8 +81,7 @@ class Waiting:
         return True
 
     def _too_long(self) -> LedgerUnavailable:
-        *_, newest = self._pending.signed
-        what = f"0x{newest.hex()} ({self._pending.name})"
+        what = f"0x{self._pending.signed[-1].hex()} ({self._pending.name})"
         if self._gone:
             message = f"{what} was mined, and taken back with its block."
             hint = f"It may be mined again: look for it before sending it again. {self._trouble}".strip()

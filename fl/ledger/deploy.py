@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 from eth_account.signers.local import LocalAccount
 from web3.providers import BaseProvider
 
-from fl.addresses import checksummed
 from fl.errors import Refused, UsageError
 from fl.ledger.abi import FEDERATION, TOKEN, call_data, creation_data
 from fl.ledger.node import CHECK, NoContract, Node
@@ -79,4 +78,4 @@ def _create(node: Node, owner: LocalAccount, name: str, *arguments: object) -> A
     data = creation_data(name, *arguments)
     receipt = Sending(node, owner, None, data, f"the deployment of {name}").send()
     assert receipt.contract is not None  # a creation that succeeded has one
-    return Address(checksummed(receipt.contract))
+    return receipt.contract

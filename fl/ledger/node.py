@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 from urllib.parse import urlsplit
 
 import requests
@@ -94,7 +94,7 @@ class Node:
         try:
             return self._result(method, message, _shown_block(block))
         except Web3RPCError as refused:
-            error: Any = refused.rpc_response and refused.rpc_response["error"]
+            error = cast(Any, refused.rpc_response)["error"]
             raise ContractLogicError(refused.message, data=error.get("data")) from refused
 
     # --- what is asked often: raw, since web3's formatting takes longer than many an answer
@@ -154,7 +154,7 @@ class Node:
         with self.asked("eth_getLogs"):
             found = [Log.read(said) for said in self._result("eth_getLogs", wanted)]
             for log in found:
-                if log.address.lower() != contract.lower() or log.topics[0] not in topics[0]:
+                if log.address != contract or log.topics[0] not in topics[0]:
                     raise ValueError(f"a log that was not asked for: {log!r:.200}")
             return found
 
@@ -272,7 +272,13 @@ def _shown(url: str) -> str:
 
 def _shown_block(block: Block) -> str:
     """A block as JSON-RPC has it."""
-    return hex(block) if isinstance(block, int) else "0x" + block.hex() if isinstance(block, bytes) else block
+    match block:
+        case int():
+            return hex(block)
+        case bytes():
+            return "0x" + block.hex()
+        case name:
+            return name
 
 
 def _is_revert(error: ContractLogicError) -> bool:

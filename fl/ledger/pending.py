@@ -25,7 +25,7 @@ class Pending:
     name: str
     transaction: dict[str, Any]  # a TxParams, in the type that accounts sign
     since: int  # the newest block when it was last given to the node
-    signed: dict[bytes, bytes] = field(default_factory=dict)  # raw bytes by hash, the newest last
+    signed: list[bytes] = field(default_factory=list)  # the hashes, the newest last
 
     @property
     def nonce(self) -> int:
@@ -41,7 +41,8 @@ class Pending:
         """Sign it as it stands and give it to the node. The same bytes again do no harm."""
         with self.node.asked(self.name):
             signed = self.account.sign_transaction(self.transaction)
-            self.signed[bytes(signed.hash)] = bytes(signed.raw_transaction)
+            if signed.hash not in self.signed:
+                self.signed.append(bytes(signed.hash))
             self.node.send(signed.raw_transaction)
 
     def receipt(self) -> Receipt | None:

@@ -61,7 +61,9 @@ class Odd(EmbeddedProvider):
         {"blockNumber": None},
         {"blockNumber": "0xzz"},
         {"blockHash": None},
+        {"blockHash": "0x12"},
         {"transactionHash": None},
+        {"transactionHash": "0x"},
         {"logIndex": None},
         {"logIndex": True},
         {"topics": []},
@@ -69,6 +71,8 @@ class Odd(EmbeddedProvider):
         {"topics": ["0x" + "ab" * 32]},
         {"data": None},
         {"address": "0x" + "00" * 20},
+        {"address": "nobody"},
+        {"address": None},
     ],
     ids=str,
 )
