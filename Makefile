@@ -23,8 +23,7 @@ demo: $(VENV)/.installed
 # pytest comes last: its closing line is what CI reads. More workers than cores, since nodes are waited for;
 # a file to a worker, so that what its tests share is made once
 test:
-	$(MAKE) --jobs 3 tools
-	$(MAKE) --jobs 2 solidity lint
+	$(MAKE) --jobs 4 tools solidity lint
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --no-skips
 
 check: lint
@@ -93,8 +92,7 @@ contracts/node_modules/.installed: contracts/package.json
 .tools/bin/geth: PACKAGE := github.com/ethereum/go-ethereum/cmd/geth
 .tools/bin/ipfs: PACKAGE := github.com/ipfs/kubo/cmd/ipfs
 .tools/bin/geth: tools/geth/go.mod tools/geth/tools.go | $(GO)
-# after the other: what both take from Go's library is compiled once
-.tools/bin/ipfs: tools/kubo/go.mod tools/kubo/tools.go | $(GO) .tools/bin/geth
+.tools/bin/ipfs: tools/kubo/go.mod tools/kubo/tools.go | $(GO)
 .tools/bin/geth .tools/bin/ipfs:
 	@echo "Building $(@F) from its Go module: some minutes the first time"
 	mkdir -p .tools/build/$(@F)

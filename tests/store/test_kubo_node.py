@@ -1,6 +1,7 @@
 """The store on a real IPFS node: the same names, content both ways, and one that dies, hangs or is full."""
 
 import io
+import os
 import random
 import resource
 import signal
@@ -251,6 +252,7 @@ def test_a_node_that_hangs_is_given_up(mortal: Kubo) -> None:
     cid = put_bytes(store, b"hello")
     assert mortal.process
     mortal.process.send_signal(signal.SIGSTOP)
+    os.waitpid(mortal.process.pid, os.WUNTRACED)  # until all of its threads have stopped
     for act in (partial(impatient.open, cid, 5), partial(put_bytes, impatient, b"hello")):
         with pytest.raises(StoreUnavailable, match="no answer"):
             act()
