@@ -115,7 +115,7 @@ def _ceiling(message: Message, header: BlockHeaderAPI) -> int:
 def _run(
     snapshot: Snapshot, message: Message, header: BlockHeaderAPI, gas: int
 ) -> tuple[EmbeddedComputation, int]:
-    """Run the message on a state that is thrown away; also return the gas that a receipt would show."""
+    """Run the message and undo what it does; also return the gas that a receipt would show."""
     with snapshot.trial(header) as state:
         balance = state.get_balance(message.sender)
         if balance < message.value:

@@ -64,10 +64,8 @@ class Receipt(NamedTuple):
 
 
 def quantity(said: str) -> int:
-    """A number in 0x-hex. Raises ValueError or TypeError for anything else."""
-    if not said.startswith("0x"):
-        raise ValueError(f"no quantity: {said!r:.40}")
-    return int(said, 16)
+    """A number in 0x-hex. Raises ValueError or AttributeError for anything else."""
+    return int(_hex(said), 16)
 
 
 def word(said: str) -> bytes:
@@ -78,7 +76,11 @@ def word(said: str) -> bytes:
 
 
 def data(said: str) -> bytes:
-    """Bytes in 0x-hex. Raises ValueError, TypeError or AttributeError for anything else."""
+    """Bytes in 0x-hex. Raises ValueError or AttributeError for anything else."""
+    return bytes.fromhex(_hex(said)[2:])
+
+
+def _hex(said: str) -> str:
     if not said.startswith("0x"):
-        raise ValueError(f"no data: {said!r:.40}")
-    return bytes.fromhex(said[2:])
+        raise ValueError(f"not in 0x-hex: {said!r:.40}")
+    return said

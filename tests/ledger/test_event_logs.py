@@ -60,6 +60,8 @@ class Odd(EmbeddedProvider):
         {"blockTimestamp": "soon"},
         {"blockNumber": None},
         {"blockNumber": "0xzz"},
+        {"blockNumber": "0x-5"},
+        {"blockNumber": "5"},
         {"blockHash": None},
         {"blockHash": "0x12"},
         {"transactionHash": None},
